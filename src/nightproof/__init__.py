@@ -1,0 +1,1 @@
+"""nightproof: nightly jobs that finish, act once, repeat themselves and say why when they do not."""
