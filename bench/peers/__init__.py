@@ -1,0 +1,1 @@
+"""The contenders: raw limits, nightproof, and other engines in a normal fast configuration."""
