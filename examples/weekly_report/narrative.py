@@ -1,0 +1,165 @@
+"""The narrative: from the versioned template alone, or by the pinned model."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from string import Template
+from typing import Literal
+
+from . import summary, wording
+from .summary import Week
+
+PROMPTS = Path(__file__).with_name("prompts")
+
+Served = Literal["matched", "mismatched", "alias echoed", "not reported"]
+
+
+@dataclass(frozen=True)
+class PromptTemplate:
+    """One version of the texts, and the digest of the file they came from."""
+
+    id: str
+    sha256: str
+    template: str
+    prompt: str
+
+
+@dataclass(frozen=True)
+class Narrative:
+    """The text, and who wrote it.
+
+    `requested`, `reported` and `served` are None where no model was asked. The
+    API does not say which seed and temperature it accepted, so those are only
+    known as requested.
+    """
+
+    text: str
+    writer: Literal["model", "template"]
+    prompt_id: str
+    prompt_sha256: str
+    requested: str | None = None
+    reported: str | None = None
+    served: Served | None = None
+    temperature: float | None = None
+    seed: int | None = None
+    response_id: str | None = None
+    unsupported: list[str] = field(default_factory=list)
+    """Numbers in a model's text that do not stand in what it was given."""
+
+
+def load_template(prompt_id: str, folder: Path = PROMPTS) -> PromptTemplate:
+    """The prompt file of `prompt_id` (``name@version``)."""
+    if not re.fullmatch(r"[a-z0-9-]+@[0-9]+", prompt_id):
+        raise ValueError(f"promptTemplateId {prompt_id!r} is not name@version")
+    path = folder / f"{prompt_id}.md"
+    if not path.is_file():
+        known = ", ".join(sorted(one.stem for one in folder.glob("*@*.md"))) or "none"
+        raise FileNotFoundError(f"there is no prompts/{path.name}; versions present: {known}")
+    content = path.read_bytes()
+    text = content.decode("utf-8")
+    try:
+        _, rest = text.split("\n## Template\n")
+        template, prompt = rest.split("\n## Prompt\n")
+    except ValueError:
+        raise ValueError(f"prompts/{path.name} needs one '## Template' and one '## Prompt'") from None
+    return PromptTemplate(
+        prompt_id, hashlib.sha256(content).hexdigest(), template.strip(), prompt.strip()
+    )
+
+
+def facts(week: Week) -> dict[str, str]:
+    """What the `$names` of a template stand for."""
+    rose, fell, unchanged = summary.breadth(week)
+    return {
+        "site": week.site,
+        "period": week.period,
+        "active": str(len(week.active)),
+        "rose": str(rose),
+        "fell": str(fell),
+        "unchanged": str(unchanged),
+        "median": summary.median(week),
+        "extremes": summary.extremes(week),
+        "unusual": summary.unusual(week),
+        "volatility": summary.volatility(week),
+        "absent": summary.absent(week),
+        "table": "\n".join(
+            f"{summary.pair(one.code)}, {wording.percent(summary.change(one))}, "
+            f"{'' if one.z is None else wording.signed(one.z, 1)}, {one.rank} of {one.weeks}"
+            for one in week.active
+        ),
+    }
+
+
+def from_template(template: PromptTemplate, week: Week) -> Narrative:
+    """The narrative without a model."""
+    text = _fill(template, template.template, week)
+    return Narrative(text, "template", template.id, template.sha256)
+
+
+def prompt_text(template: PromptTemplate, week: Week) -> str:
+    """What the model is asked."""
+    return _fill(template, template.prompt, week)
+
+
+def _fill(template: PromptTemplate, text: str, week: Week) -> str:
+    try:
+        filled = Template(text).substitute(facts(week))
+    except (KeyError, ValueError) as error:
+        raise ValueError(f"prompts/{template.id}.md: unknown or broken name {error}") from error
+    paragraphs = [" ".join(part.split(" ")).strip() for part in filled.split("\n\n")]
+    return "\n\n".join(part for part in paragraphs if part)
+
+
+def served_status(alias: str, pinned: str, reported: str | None) -> Served:
+    """How far the model that answered is known to be the pinned one."""
+    if not reported:
+        return "not reported"
+    name = reported.removeprefix("models/")
+    # An alias repeated back says nothing about the version behind it.
+    if name == alias:
+        return "alias echoed"
+    return "matched" if name == pinned else "mismatched"
+
+
+def numbers(text: str) -> set[str]:
+    """The numbers in `text`, without signs and without the separators of thousands."""
+    found = re.findall(r"\d+(?:,\d{3})*(?:\.\d+)?", text)
+    return {one.replace(",", "") for one in found}
+
+
+def unsupported_numbers(answer: str, prompt: str) -> list[str]:
+    """Numbers that a model wrote and that it was not given."""
+    return sorted(numbers(answer) - numbers(prompt), key=lambda one: (float(one), one))
+
+
+def authorship(one: Narrative) -> str:
+    """The sentence in the report that says who wrote the narrative."""
+    version = f"{one.prompt_id} (sha256 {one.prompt_sha256[:12]})"
+    if one.writer == "template":
+        return f"Written by the template {version} alone; no model was asked."
+    said = {
+        "matched": f"the provider reports {one.reported}, as pinned",
+        "mismatched": f"but the provider reports {one.reported}: not the pinned version",
+        "alias echoed": f"the provider only repeats the alias {one.reported}: version unverified",
+        "not reported": "the provider does not report which version answered: unverified",
+    }[one.served or "not reported"]
+    settings = f"temperature {one.temperature or 0:g}, seed {one.seed}"
+    return f"Written by the model {one.requested} ({settings}, prompt {version}); {said}."
+
+
+def warnings(one: Narrative) -> list[str]:
+    """What a reader should know before trusting the narrative."""
+    found = []
+    if one.served == "mismatched":
+        found.append(
+            f"The narrative was requested from {one.requested} but written by {one.reported}."
+        )
+    if one.unsupported:
+        found.append(
+            "The narrative has numbers that are not in the data: "
+            f"{', '.join(one.unsupported)}. Trust the table."
+        )
+    return found
