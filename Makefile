@@ -1,0 +1,63 @@
+# Needs Python 3.11 or newer, git and make; everything else is installed into
+# .venv (and .bench) from the hashed lists in requirements/.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+ARGS ?=
+
+BIN := .venv/bin
+PIP := python -m pip --disable-pip-version-check install --quiet
+OURSELVES := --no-deps --no-build-isolation --editable .
+export PIP_ROOT_USER_ACTION := ignore
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint drill bench lock clean
+
+help:  ## what can be made
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 8
+
+demo: .venv/.run  ## the main job on real data, with a kill and a drift
+	$(BIN)/nightproof demo $(ARGS)
+
+test: lint  ## lint, then every test except the drills
+	$(BIN)/python -m pytest -m "not drill" $(ARGS)
+
+drill: .venv/.dev  ## kill processes at every crash point and compare
+	$(BIN)/python -m pytest -m drill $(ARGS)
+
+lint: .venv/.dev  ## style, types and import directions
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy --strict src
+	$(BIN)/lint-imports
+
+bench: .bench/.all  ## measure against the peers, on this machine
+	.bench/bin/python -m bench $(ARGS)
+
+# dev and bench are constrained by run, so run comes first. Options: ARGS=--upgrade
+lock:  ## write requirements/*.txt again from requirements/*.in (needs uv)
+	cd requirements && for list in run dev bench; do \
+		uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+			--no-emit-index-url --no-annotate --no-header $(ARGS) \
+			$$list.in --output-file $$list.txt || exit 1; \
+	done
+
+clean:  ## remove the environments and every cache
+	rm -rf .venv .bench build dist .mypy_cache .ruff_cache .pytest_cache \
+		.import_linter_cache .hypothesis
+
+# An environment is complete when its stamp is newer than the lists it came from.
+.venv/.run: requirements/run.txt pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/$(PIP) --require-hashes -r requirements/run.txt
+	$(BIN)/$(PIP) $(OURSELVES)
+	@touch $@
+
+.venv/.dev: requirements/dev.txt .venv/.run
+	$(BIN)/$(PIP) --require-hashes -r requirements/dev.txt
+	@touch $@
+
+.bench/.all: requirements/bench.txt pyproject.toml
+	$(PYTHON) -m venv .bench
+	.bench/bin/$(PIP) --require-hashes -r requirements/bench.txt
+	.bench/bin/$(PIP) $(OURSELVES)
+	@touch $@
