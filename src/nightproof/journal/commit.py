@@ -1,0 +1,192 @@
+"""Group commit: everything that is waiting goes to disk in one transaction.
+
+Each run writes through a lane. A lane's waiters share one future per commit, so
+sixty-four items that end in the same turn of the event loop cost one sync.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable
+from typing import Any
+
+from nightproof.errors import LeaseLost, NightproofError
+from nightproof.journal.protocol import Journal
+from nightproof.journal.records import Entry, LaneBatch, Write
+
+LAZY_SECONDS = 0.02
+"""How long an entry that nobody waits for may stay in memory."""
+LAZY_ENTRIES = 256
+"""How many of them may."""
+
+
+class Committed(asyncio.Future[None]):
+    """Done when the commit is on disk.
+
+    It cannot be cancelled by one of its many waiters: a cancelled task learns of
+    its cancellation when the commit is over.
+    """
+
+    def cancel(self, msg: Any | None = None) -> bool:
+        return False
+
+
+class Lane:
+    """One run's way into the journal."""
+
+    __slots__ = ("_commits", "_dirty", "broken", "entries", "future", "run", "seq", "token", "writes")
+
+    def __init__(self, commits: GroupCommit, run: int, token: int, seq: int) -> None:
+        self._commits = commits
+        self._dirty = False
+        self.run = run
+        self.token = token
+        self.seq = seq
+        self.entries: list[Entry] = []
+        self.writes: list[Write] = []
+        self.future: Committed | None = None
+        self.broken: NightproofError | None = None
+
+    def next_seq(self) -> int:
+        """The next sequence number of the run's history."""
+        self.seq += 1
+        return self.seq
+
+    def append(self, entry: Entry) -> Committed:
+        """Write `entry`; await the returned future to know that it is on disk."""
+        self.entries.append(entry)
+        return self.sync()
+
+    def put(self, write: Write) -> Committed:
+        """As :meth:`append`, for the other kinds of record."""
+        self.writes.append(write)
+        return self.sync()
+
+    def later(self, entry: Entry) -> None:
+        """Write `entry` with the next commit; nobody waits for it."""
+        self.entries.append(entry)
+        if not self._dirty:
+            self._dirty = True
+            self._commits.lazily(self)
+        elif len(self.entries) >= LAZY_ENTRIES:
+            self._commits.soon()
+
+    def sync(self) -> Committed:
+        """A future that is done when everything handed in so far is on disk."""
+        future = self.future
+        if future is None:
+            future = self.future = Committed(loop=self._commits.loop)
+            if self.broken is not None:
+                _break(future, self.broken)
+                self.future = None
+                return future
+            if not self._dirty:
+                self._dirty = True
+                self._commits.dirty.append(self)
+            self._commits.soon()
+        return future
+
+    def take(self) -> tuple[LaneBatch, Committed | None]:
+        """What is waiting, removed from the lane."""
+        batch = LaneBatch(self.run, self.token, self.entries, self.writes)
+        future = self.future
+        self.entries, self.writes, self.future, self._dirty = [], [], None, False
+        return batch, future
+
+
+class GroupCommit:
+    """Collects the lanes of one event loop and commits them together."""
+
+    def __init__(self, journal: Journal, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
+        self.dirty: list[Lane] = []
+        self.commits = 0
+        self._journal = journal
+        self._scheduled = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._running: asyncio.Task[None] | None = None
+
+    def lane(self, run: int, token: int, seq: int) -> Lane:
+        """A lane for a run whose history ends at `seq`."""
+        return Lane(self, run, token, seq)
+
+    def soon(self) -> None:
+        """Commit in the next turn of the event loop."""
+        if not self._scheduled:
+            self._scheduled = True
+            self.loop.call_soon(self._flush)
+
+    def lazily(self, lane: Lane) -> None:
+        """Commit `lane` with the next commit, or a little later on its own."""
+        self.dirty.append(lane)
+        if self._timer is None and not self._scheduled:
+            self._timer = self.loop.call_later(LAZY_SECONDS, self._flush)
+
+    def _flush(self) -> None:
+        self._scheduled = False
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._running is not None:
+            # The commit under way picks up what is waiting when it is done.
+            return
+        lanes, self.dirty = self.dirty, []
+        if not lanes:
+            return
+        taken = [(lane, *lane.take()) for lane in lanes]
+        try:
+            answer = self._journal.commit([batch for _, batch, _ in taken])
+        except NightproofError as error:
+            self._fail(taken, error)
+            return
+        self.commits += 1
+        if isinstance(answer, frozenset):
+            self._acknowledge(taken, answer)
+        else:
+            self._running = self.loop.create_task(self._finish(taken, answer))
+
+    async def _finish(
+        self,
+        taken: list[tuple[Lane, LaneBatch, Committed | None]],
+        answer: Awaitable[frozenset[int]],
+    ) -> None:
+        try:
+            refused = await answer
+        except NightproofError as error:
+            self._fail(taken, error)
+        else:
+            self._acknowledge(taken, refused)
+        finally:
+            self._running = None
+        if self.dirty:
+            self.soon()
+
+    def _acknowledge(
+        self, taken: list[tuple[Lane, LaneBatch, Committed | None]], refused: frozenset[int]
+    ) -> None:
+        for lane, _, future in taken:
+            if lane.run in refused:
+                lane.broken = LeaseLost(
+                    "this attempt no longer owns its run: another process took it over, and "
+                    "what this one was about to write was refused",
+                    "Nothing needs to be done; the other process goes on.",
+                )
+            if future is not None:
+                if lane.broken is not None:
+                    _break(future, lane.broken)
+                else:
+                    future.set_result(None)
+
+    def _fail(
+        self, taken: list[tuple[Lane, LaneBatch, Committed | None]], error: NightproofError
+    ) -> None:
+        for lane, _, future in taken:
+            lane.broken = error
+            if future is not None:
+                _break(future, error)
+
+
+def _break(future: Committed, error: NightproofError) -> None:
+    future.set_exception(error)
+    # Marks it as seen: the engine stops the run whether or not anybody awaits this one.
+    future.exception()

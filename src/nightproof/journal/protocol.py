@@ -1,0 +1,172 @@
+"""What a store must be able to do. Engines and views know only this."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
+from typing import Protocol
+
+from nightproof.journal.records import (
+    AttemptRow,
+    Boot,
+    Claimed,
+    CodeRow,
+    Collected,
+    EffectRow,
+    Entry,
+    LaneBatch,
+    Owner,
+    Recorded,
+    RunFilter,
+    RunRow,
+    SignalRow,
+    Wanted,
+)
+
+
+class Reader(Protocol):
+    """The read side of a store."""
+
+    @property
+    def url(self) -> str:
+        """The URL the store was opened with."""
+        ...
+
+    async def find(self, name: str) -> RunRow | None:
+        """The run with this name, or the only one whose name starts with it."""
+        ...
+
+    async def runs(self, want: RunFilter) -> list[RunRow]:
+        """Runs, newest first."""
+        ...
+
+    async def entries(
+        self, run: int, kinds: Sequence[int] = (), after: int = -1, limit: int = -1
+    ) -> list[Entry]:
+        """The history of a run in order, from behind sequence number `after`."""
+        ...
+
+    async def tally(self, run: int) -> list[tuple[int, int, int]]:
+        """``(kind, code, count)`` over the history of a run."""
+        ...
+
+    async def codes(self, ids: Iterable[int]) -> dict[int, CodeRow]:
+        """Names and digests of the given code ids."""
+        ...
+
+    async def attempts(self, run: int) -> list[AttemptRow]:
+        """The attempts at a run, oldest first."""
+        ...
+
+    async def effects(self, run: int | None = None) -> list[EffectRow]:
+        """The effects that a run announced, or all of them."""
+        ...
+
+    async def signals(self, run: int) -> list[SignalRow]:
+        """The signals that a run has not yet taken, oldest first."""
+        ...
+
+    async def boots(self, limit: int = 50) -> list[Boot]:
+        """The newest boot records."""
+        ...
+
+
+class Journal(Reader, Protocol):
+    """A store that engines write to.
+
+    All writes of a run carry its fencing token; a token that is no longer
+    the run's is refused, whatever else the same commit holds.
+    """
+
+    async def boot(self, boot: Boot) -> None:
+        """Record that a process started, or a later stage of its start."""
+        ...
+
+    async def claim(self, want: Wanted, owner: Owner, takeover: int | None = None) -> Claimed:
+        """Create or find the run, and own it if nobody does.
+
+        Where another attempt is in possession, the claim succeeds only with
+        `takeover` equal to that attempt's token: the caller has made sure that
+        it is dead (see :mod:`nightproof.journal.lease`).
+        """
+        ...
+
+    def commit(
+        self, batches: list[LaneBatch]
+    ) -> frozenset[int] | Awaitable[frozenset[int]]:
+        """Write everything in one durable transaction.
+
+        Returns the runs whose token was refused (nothing of theirs was written).
+        A store that commits in the caller's thread returns the set itself, one
+        that waits for a server returns an awaitable.
+        """
+        ...
+
+    async def index(self, run: int, inline: int) -> tuple[list[Recorded], list[int]]:
+        """The replayable history of a run, outputs only up to `inline` bytes,
+        and the sequence numbers of entries that are damaged."""
+        ...
+
+    async def outputs(self, run: int, seqs: Sequence[int]) -> dict[int, Entry]:
+        """Whole entries by sequence number; damaged ones are left out."""
+        ...
+
+    async def intend(self, batch: LaneBatch, row: EffectRow) -> tuple[EffectRow, bool]:
+        """Announce an effect durably.
+
+        Returns the ledger's row and whether the caller may act now: True for a new
+        key or one that is CLEAR. Raises LeaseLost when fenced.
+        """
+        ...
+
+    async def effect(self, key: str) -> EffectRow | None:
+        """The ledger's row for a key."""
+        ...
+
+    def pulse(self, owned: Mapping[int, int], lease_ms: int) -> frozenset[int]:
+        """Extend the leases of ``{run: token}``; called from the heartbeat's thread.
+
+        Returns the runs that are no longer the caller's.
+        """
+        ...
+
+    async def changed(self) -> bool:
+        """Whether another connection has written since the last call."""
+        ...
+
+    async def cancelled(self, runs: Iterable[int]) -> frozenset[int]:
+        """Which of the given runs somebody asked to cancel."""
+        ...
+
+    async def request_cancel(self, run: int) -> bool:
+        """Ask the owner to cancel; with no owner the run is cancelled at once (True)."""
+        ...
+
+    async def send(self, run: int, name: str, payload: bytes) -> None:
+        """Leave a signal for a run, durably, and make it due if it is parked."""
+        ...
+
+    async def resolve(self, key: str, happened: bool, output: bytes | None) -> EffectRow:
+        """A person's decision about an effect whose outcome is unknown."""
+        ...
+
+    async def due(self, now_ms: int) -> list[RunRow]:
+        """Runs that nobody works on and that could go on now, oldest first."""
+        ...
+
+    async def retain(
+        self, finished_before: int, keep: int, job: str | None, dry_run: bool
+    ) -> Collected:
+        """Delete whole finished runs, each in one transaction; the effect ledger stays."""
+        ...
+
+    async def referenced(self, digests: Iterable[str]) -> set[str]:
+        """Which of the blobs some run refers to."""
+        ...
+
+    async def check(self) -> list[str]:
+        """What is wrong with the store, one line each."""
+        ...
+
+    async def close(self) -> None:
+        """Give back everything; the object must not be used afterwards."""
+        ...

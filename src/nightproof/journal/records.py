@@ -1,0 +1,269 @@
+"""What the journal records, as plain data that any store can keep."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+from zlib import crc32
+
+from nightproof.model.identity import ProcessIdentity
+from nightproof.model.states import EffectState, Kind, RunStatus
+
+
+class Entry(NamedTuple):
+    """One line of a run's history.
+
+    `at` is milliseconds since the epoch, `took` microseconds, `code` the id of a
+    :class:`CodeRow` (0 for none). `output` is JSON; where it is large, `blob`
+    holds ``<sha256 hex>`` instead. `crc` covers fingerprint, output and blob.
+    """
+
+    run: int
+    seq: int
+    kind: int
+    code: int
+    fp: bytes
+    at: int
+    took: int
+    inputs: bytes | None
+    output: bytes | None
+    blob: str | None
+    crc: int
+
+
+def checksum(fp: bytes, output: bytes | None, blob: str | None) -> int:
+    """The checksum that an entry carries, to notice damage inside a page."""
+    value = crc32(fp)
+    if output:
+        value = crc32(output, value)
+    if blob:
+        value = crc32(blob.encode(), value)
+    return value
+
+
+class Recorded(NamedTuple):
+    """What a resume loads of an entry at first; `output` only where it is short."""
+
+    seq: int
+    kind: int
+    code: int
+    fp: bytes
+    size: int
+    output: bytes | None
+    blob: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class CodeRow:
+    """A step or job body: its name and the digest of its code."""
+
+    id: int
+    name: str
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Boot:
+    """The first thing a process writes: it has started, before user code is imported."""
+
+    id: int
+    at: int
+    process: ProcessIdentity
+    command: str
+    stage: str = "boot"
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """The run that a caller wants to own; it is created if it does not exist.
+
+    `replicate` 0 is the run itself, -1 the next free replicate.
+    """
+
+    job: str
+    digest: str
+    contract: bytes
+    replicate: int = 0
+    target: str = ""
+    code: str = ""
+    parent: int | None = None
+    options: bytes = b"{}"
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Who claims: the process, the boot it belongs to, and for how long (milliseconds)."""
+
+    process: ProcessIdentity
+    boot: int
+    lease_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class RunRow:
+    """A run as the store has it. Times are milliseconds since the epoch."""
+
+    id: int
+    name: str
+    job: str
+    digest: str
+    replicate: int
+    contract: bytes
+    target: str
+    code: str
+    parent: int | None
+    options: bytes
+    status: RunStatus
+    created: int
+    updated: int
+    finished: int | None
+    wake: int | None
+    waiting: str
+    result: bytes | None
+    result_blob: str | None
+    error: bytes | None
+    token: int
+    owner: ProcessIdentity | None
+    beat: int
+    lease_until: int
+    cancel: bool
+    attempts: int
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """The answer to a claim.
+
+    `owned` is False for a finished run, or where another attempt is in possession
+    (then `run.owner` says who). `before` is the status that the claim found;
+    None for a new run.
+    """
+
+    run: RunRow
+    owned: bool
+    before: RunStatus | None
+
+
+@dataclass(frozen=True, slots=True)
+class EffectRow:
+    """An effect in the global ledger."""
+
+    key: str
+    name: str
+    run: int
+    state: EffectState
+    digest: bytes
+    inputs: bytes
+    tries: int
+    at: int
+    output: bytes | None
+    blob: str | None
+    error: str
+    run_name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptRow:
+    """One process's try at a run."""
+
+    run: int
+    n: int
+    boot: int
+    started: int
+    ended: int | None
+    outcome: str
+    process: ProcessIdentity
+
+
+@dataclass(frozen=True, slots=True)
+class SignalRow:
+    """A signal that was sent to a run and not yet taken."""
+
+    id: int
+    run: int
+    name: str
+    payload: bytes
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """Ends an attempt: the run's new status, and its lease given back."""
+
+    status: RunStatus
+    at: int
+    outcome: str
+    result: bytes | None = None
+    result_blob: str | None = None
+    error: bytes | None = None
+    wake: int | None = None
+    waiting: str = ""
+    code: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Settle:
+    """Sets the state of an effect, with its result where there is one."""
+
+    key: str
+    state: EffectState
+    at: int
+    output: bytes | None = None
+    blob: str | None = None
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class UseBlob:
+    """The run refers to a blob."""
+
+    digest: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class TakeSignal:
+    """The run has consumed a signal."""
+
+    id: int
+
+
+Write = Finish | Settle | UseBlob | TakeSignal | CodeRow
+
+
+@dataclass(slots=True)
+class LaneBatch:
+    """What one run wants written in one commit, fenced by its token."""
+
+    run: int
+    token: int
+    entries: list[Entry] = field(default_factory=list)
+    writes: list[Write] = field(default_factory=list)
+
+
+def event(run: int, seq: int, at: int, data: bytes, fp: bytes = b"") -> Entry:
+    """An entry that only informs: a log line, a measure, a divergence."""
+    return Entry(
+        run, seq, Kind.EVENT, 0, fp, at, 0, None, data, None, checksum(fp, data, None)
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """What a retention pass removed."""
+
+    runs: int
+    entries: int
+    names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RunFilter:
+    """Which runs to list; newest first."""
+
+    job: str | None = None
+    status: tuple[RunStatus, ...] = ()
+    parent: int | None = None
+    limit: int = 50
+    finished_before: int | None = None
+    extra: dict[str, Any] = field(default_factory=dict)

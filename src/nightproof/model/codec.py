@@ -1,0 +1,327 @@
+"""Values to bytes and back, by their annotations.
+
+A value is always handed on in its decoded form, so what a job sees live is what
+a resume will see. Never pickle: the bytes are JSON.
+
+pydantic's schema of an annotation is hardened before use: naive datetimes are
+refused, bytes travel as base64, NaN and infinities survive.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, Final, Generic, TypeVar, cast, get_args, get_origin, get_type_hints
+
+from pydantic_core import (
+    PydanticSerializationError,
+    SchemaSerializer,
+    SchemaValidator,
+    ValidationError,
+    from_json,
+    to_json,
+)
+
+from nightproof.errors import CodecError, MisuseError
+
+T = TypeVar("T")
+
+REF_MARK: Final = "nightproof_ref"
+"""Key in a core schema's metadata: the value is a claim check."""
+
+_CONFIG = {
+    "ser_json_bytes": "base64",
+    "val_json_bytes": "base64",
+    "ser_json_inf_nan": "constants",
+}
+_SIMPLE: dict[Any, dict[str, Any]] = {
+    str: {"type": "str"},
+    int: {"type": "int"},
+    float: {"type": "float"},
+    bool: {"type": "bool"},
+    None: {"type": "none"},
+    type(None): {"type": "none"},
+}
+_ATOMS = frozenset({str, int, float, bool, type(None)})
+_CONFIGURED = frozenset({"model", "dataclass", "typed-dict"})
+
+
+class AmbientMark:
+    """Marks a parameter that is neither stored nor part of the fingerprint."""
+
+
+class _Traits:
+    """What a schema contains that the fast path cannot treat."""
+
+    __slots__ = ("any", "dicts", "refs", "sets")
+
+    def __init__(self) -> None:
+        self.sets = self.dicts = self.any = self.refs = False
+
+
+def _harden(node: Any, traits: _Traits) -> Any:
+    if isinstance(node, dict):
+        kind = node.get("type")
+        if kind in ("set", "frozenset"):
+            traits.sets = True
+        elif kind == "dict":
+            traits.dicts = True
+        elif kind == "any":
+            traits.any = True
+        metadata = node.get("metadata")
+        if isinstance(metadata, dict) and metadata.get(REF_MARK):
+            traits.refs = True
+        out = {key: _harden(value, traits) for key, value in node.items() if key != "metadata"}
+        if kind in ("datetime", "time"):
+            out["tz_constraint"] = "aware"
+        if kind in _CONFIGURED:
+            out["config"] = {**(node.get("config") or {}), **_CONFIG}
+        return out
+    if type(node) is list:
+        return [_harden(value, traits) for value in node]
+    if type(node) is tuple:
+        return tuple(_harden(value, traits) for value in node)
+    return node
+
+
+def _ordered(value: Any) -> Any:
+    """`value` with every set as a list sorted by its members' JSON."""
+    if isinstance(value, (set, frozenset)):
+        return sorted((_ordered(v) for v in value), key=_any_json)
+    if isinstance(value, dict):
+        return {k: _ordered(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_ordered(v) for v in value]
+    return value
+
+
+def _any_json(value: Any) -> bytes:
+    return to_json(value, inf_nan_mode="constants", bytes_mode="base64", by_alias=False)
+
+
+def _sorted_keys(data: bytes) -> bytes:
+    return json.dumps(
+        json.loads(data), sort_keys=True, ensure_ascii=False, separators=(",", ":")
+    ).encode("utf-8", "surrogatepass")
+
+
+def _first_line(error: Exception) -> str:
+    if isinstance(error, ValidationError):
+        problem = error.errors(include_url=False, include_context=False)[0]
+        at = ".".join(str(part) for part in problem["loc"])
+        shown = repr(problem.get("input"))
+        shown = shown if len(shown) <= 80 else shown[:77] + "..."
+        return (f"at '{at}': " if at else "") + f"{problem['msg']} (got {shown})"
+    return str(error).splitlines()[0]
+
+
+class Codec(Generic[T]):
+    """Encodes and decodes one annotation; `where` names it in errors.
+
+    Raises :class:`CodecError` for a value that does not fit.
+    """
+
+    __slots__ = ("_ser", "_traits", "_val", "annotation", "where")
+
+    def __init__(self, annotation: Any, where: str) -> None:
+        self.where = where
+        self.annotation = annotation
+        self._traits = _Traits()
+        self._ser: SchemaSerializer | None = None
+        self._val: SchemaValidator | None = None
+        if annotation is Any or annotation is inspect.Parameter.empty:
+            self._traits.any = True
+            return
+        schema = _SIMPLE.get(annotation) if _hashable(annotation) else None
+        if schema is None:
+            schema = _harden(_core_schema(annotation, where), self._traits)
+        config = cast(Any, _CONFIG)
+        self._ser = SchemaSerializer(cast(Any, schema), config, _use_prebuilt=False)
+        self._val = SchemaValidator(cast(Any, schema), config, _use_prebuilt=False)
+
+    @property
+    def has_refs(self) -> bool:
+        """Whether the annotation contains a ``Ref``."""
+        return self._traits.refs
+
+    def encode(self, value: T) -> bytes:
+        """JSON of `value`, the same for equal values (sets are sorted)."""
+        if self._ser is None:
+            return self._encode_any(value)
+        try:
+            if self._traits.sets or self._traits.any:
+                return _any_json(
+                    _ordered(
+                        self._ser.to_python(
+                            value,
+                            warnings="error",
+                            by_alias=False,
+                            exclude_computed_fields=True,
+                        )
+                    )
+                )
+            return self._ser.to_json(
+                value, warnings="error", by_alias=False, exclude_computed_fields=True
+            )
+        except (PydanticSerializationError, ValueError, TypeError, RecursionError) as error:
+            raise self._refuse(value, error) from None
+
+    def canonical(self, value: T) -> bytes:
+        """As :meth:`encode`, with object keys sorted as well: for fingerprints."""
+        data = self.encode(value)
+        if self._traits.dicts or (self._traits.any and type(value) not in _ATOMS):
+            return _sorted_keys(data)
+        return data
+
+    def decode(self, data: bytes) -> T:
+        """The value that `data` stands for."""
+        if self._val is None:
+            return cast(T, from_json(data))
+        try:
+            return cast(T, self._val.validate_json(data, by_alias=False, by_name=True))
+        except ValidationError as error:
+            raise CodecError(
+                f"{self.where} does not match its annotation {describe(self.annotation)}: "
+                f"{_first_line(error)}",
+                "Return what the annotation says, or correct the annotation.",
+            ) from None
+
+    def _encode_any(self, value: Any) -> bytes:
+        try:
+            if type(value) in _ATOMS:
+                return _any_json(value)
+            _refuse_naive(value, "")
+            return _any_json(_ordered(value))
+        except (PydanticSerializationError, ValueError, TypeError, RecursionError) as error:
+            raise CodecError(
+                f"{self.where} cannot be written as JSON: {_first_line(error)}",
+                "Return or pass data (numbers, text, lists, models, ...); mark clients and "
+                "connections as Ambient[...].",
+            ) from None
+
+    def _refuse(self, value: Any, error: Exception) -> CodecError:
+        problem: Exception = error
+        if self._val is not None:
+            try:
+                self._val.validate_python(value, strict=True, by_alias=False, by_name=True)
+            except ValidationError as located:
+                problem = located
+        return CodecError(
+            f"{self.where} does not match its annotation {describe(self.annotation)}: "
+            f"{_first_line(problem)}",
+            "Return or pass what the annotation says, or correct the annotation.",
+        )
+
+
+def _hashable(annotation: Any) -> bool:
+    try:
+        hash(annotation)
+    except TypeError:
+        return False
+    return True
+
+
+def _core_schema(annotation: Any, where: str) -> Any:
+    # TypeAdapter is most of pydantic's import time; jobs of simple types go without.
+    from pydantic import TypeAdapter
+    from pydantic.errors import PydanticSchemaGenerationError, PydanticUndefinedAnnotation
+
+    try:
+        return TypeAdapter(annotation).core_schema
+    except (PydanticSchemaGenerationError, PydanticUndefinedAnnotation) as error:
+        raise CodecError(
+            f"{where} has the annotation {describe(annotation)}, which cannot be written as "
+            f"JSON: {_first_line(error)}",
+            "Use data types (models, dataclasses, numbers, text, ...); mark clients and "
+            "connections as Ambient[...].",
+        ) from None
+
+
+def _refuse_naive(value: Any, at: str) -> None:
+    tz = getattr(value, "tzinfo", value)
+    if tz is None and hasattr(value, "utcoffset"):
+        raise ValueError(f"naive {type(value).__name__} {value.isoformat()}{at}: give it a zone")
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            _refuse_naive(item, f" at '{key}'")
+    elif isinstance(value, (list, tuple, set, frozenset)):
+        for index, item in enumerate(value):
+            _refuse_naive(item, at or f" at '{index}'")
+
+
+def describe(annotation: Any) -> str:
+    """An annotation as a reader wrote it."""
+    if annotation is inspect.Parameter.empty:
+        return "(none)"
+    return annotation.__qualname__ if isinstance(annotation, type) else str(annotation)
+
+
+def _is_ambient(annotation: Any) -> bool:
+    return get_origin(annotation) is Annotated and any(
+        isinstance(mark, AmbientMark) for mark in get_args(annotation)[1:]
+    )
+
+
+class Arguments:
+    """The encoder of one function's arguments, in the order of its parameters."""
+
+    __slots__ = ("_codecs", "_plain", "_signature", "encoders", "names", "positions")
+
+    def __init__(self, fn: Callable[..., Any], where: str) -> None:
+        hints = resolve_hints(fn, where)
+        self._signature = inspect.signature(fn)
+        self.names: list[str] = []
+        self.positions: list[int] = []
+        self._codecs: list[Codec[Any]] = []
+        self._plain = True
+        for position, (name, parameter) in enumerate(self._signature.parameters.items()):
+            annotation = hints.get(name, parameter.annotation)
+            if parameter.kind is not parameter.POSITIONAL_OR_KEYWORD:
+                self._plain = False
+            if _is_ambient(annotation):
+                continue
+            if parameter.kind is parameter.VAR_POSITIONAL:
+                annotation = cast(Any, tuple)[annotation, ...] if name in hints else Any
+            elif parameter.kind is parameter.VAR_KEYWORD:
+                annotation = cast(Any, dict)[str, annotation] if name in hints else Any
+            self.names.append(name)
+            self.positions.append(position)
+            self._codecs.append(Codec(annotation, f"argument '{name}' of {where}"))
+        self.encoders = [codec.canonical for codec in self._codecs]
+
+    @property
+    def parameters(self) -> Mapping[str, inspect.Parameter]:
+        """All parameters by name, Ambient ones included."""
+        return self._signature.parameters
+
+    def bind(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[Any, ...]:
+        """The arguments in the order of all parameters, defaults filled in."""
+        if self._plain and not kwargs and len(args) == len(self._signature.parameters):
+            return args
+        try:
+            bound = self._signature.bind(*args, **kwargs)
+        except TypeError as error:
+            raise MisuseError(f"wrong arguments: {error}") from None
+        bound.apply_defaults()
+        return tuple(bound.arguments.values())
+
+    def parts(self, values: tuple[Any, ...]) -> list[bytes]:
+        """The JSON of each stored argument of `values` (as :meth:`bind` gives them)."""
+        return [
+            encode(values[at]) for encode, at in zip(self.encoders, self.positions, strict=True)
+        ]
+
+
+def resolve_hints(fn: Callable[..., Any], where: str) -> dict[str, Any]:
+    """The annotations of `fn` with forward references resolved.
+
+    Raises :class:`CodecError` where one cannot be resolved.
+    """
+    try:
+        return get_type_hints(fn, include_extras=True)
+    except NameError as error:
+        raise CodecError(
+            f"an annotation of {where} cannot be resolved: {error}",
+            "Import the name at run time (not under TYPE_CHECKING) in the module of the function.",
+        ) from None

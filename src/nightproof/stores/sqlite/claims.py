@@ -1,0 +1,112 @@
+"""Who owns a run: the statements behind claim, pulse and cancel."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+
+from nightproof.errors import StoreDamaged
+from nightproof.journal.records import Claimed, Owner, RunRow, Wanted
+from nightproof.model import clock
+from nightproof.model.states import RunStatus
+from nightproof.stores.sqlite.connection import Database
+from nightproof.stores.sqlite.reads import run_row
+from nightproof.stores.sqlite.schema import RUN_COLUMNS
+
+_INSERT = (
+    "INSERT INTO run (name, job, digest, replicate, contract, target, code, parent, options, "
+    "status, created, updated, token, owner_host, owner_pid, owner_started, lease_until) "
+    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 'running', ?, ?, 1, ?, ?, ?, ?) "
+    f"RETURNING {RUN_COLUMNS}"
+)
+_TAKE = (
+    "UPDATE run SET status = 'running', token = token + 1, owner_host = ?, owner_pid = ?, "
+    "owner_started = ?, lease_until = ?, updated = ?, cancel = 0, wake = NULL, waiting = '', "
+    "attempts = attempts + 1, finished = NULL, target = CASE WHEN ? = '' THEN target ELSE ? END "
+    f"WHERE id = ? RETURNING {RUN_COLUMNS}"
+)
+_ATTEMPT = (
+    "INSERT INTO attempt (run, n, boot, started, host, pid, pid_started) "
+    "VALUES (?, ?, ?, ?, ?, ?, ?)"
+)
+
+
+def run_name(job: str, digest: str, replicate: int) -> str:
+    """The public name of a run: job, contract and replicate, nothing of chance."""
+    base = f"{job.replace('_', '-')}-{sha256(f'{job}\0{digest}'.encode()).hexdigest()[:10]}"
+    return f"{base}.{replicate}" if replicate else base
+
+
+def claim(db: Database, want: Wanted, owner: Owner, takeover: int | None) -> Claimed:
+    """Own the run, in the caller's transaction; see the Journal protocol."""
+    now = clock.now_ms()
+    replicate = want.replicate
+    if replicate < 0:
+        replicate = _next_replicate(db, want)
+    name = run_name(want.job, want.digest, replicate)
+    found = db.execute(f"SELECT {RUN_COLUMNS} FROM run WHERE name = ?", (name,)).fetchone()
+    if found is None:
+        return Claimed(_create(db, want, owner, name, replicate, now), True, None)
+    run = run_row(found)
+    if run.digest != want.digest or run.job != want.job:
+        raise StoreDamaged(
+            f"run {name} belongs to job '{run.job}' with contract {run.digest}, not to "
+            f"'{want.job}' with {want.digest}",
+            "Two contracts share a run name; give one of the jobs another name.",
+        )
+    if run.status is RunStatus.COMPLETED:
+        return Claimed(run, False, run.status)
+    if run.owner is not None and takeover != run.token:
+        return Claimed(run, False, run.status)
+    return Claimed(_take(db, want, owner, run, now), True, run.status)
+
+
+def _next_replicate(db: Database, want: Wanted) -> int:
+    base = run_name(want.job, want.digest, 0)
+    count = db.execute(
+        "SELECT coalesce(max(replicate), 0) FROM run WHERE name >= ? AND name < ?",
+        (base, base + "/"),
+    ).get
+    return int(count) + 1
+
+
+def _create(
+    db: Database, want: Wanted, owner: Owner, name: str, replicate: int, now: int
+) -> RunRow:
+    process = owner.process
+    rows = db.execute(
+        _INSERT,
+        (
+            name, want.job, want.digest, replicate, want.contract, want.target, want.code,
+            want.parent, want.options, now, now, process.host, process.pid, process.started,
+            now + owner.lease_ms,
+        ),
+    ).fetchall()  # fmt: skip
+    run = run_row(rows[0])
+    _attempt(db, run.id, 1, owner, now)
+    return run
+
+
+def _take(db: Database, want: Wanted, owner: Owner, run: RunRow, now: int) -> RunRow:
+    process = owner.process
+    if run.owner is not None:
+        db.execute(
+            "UPDATE attempt SET outcome = 'died' WHERE run = ? AND n = ? AND ended IS NULL",
+            (run.id, run.attempts),
+        )
+    rows = db.execute(
+        _TAKE,
+        (
+            process.host, process.pid, process.started, now + owner.lease_ms, now,
+            want.target, want.target, run.id,
+        ),
+    ).fetchall()  # fmt: skip
+    taken = run_row(rows[0])
+    _attempt(db, run.id, taken.attempts, owner, now)
+    return taken
+
+
+def _attempt(db: Database, run: int, n: int, owner: Owner, now: int) -> None:
+    process = owner.process
+    db.execute(
+        _ATTEMPT, (run, n, owner.boot, now, process.host, process.pid, process.started)
+    )

@@ -1,0 +1,252 @@
+"""The read side of the SQLite journal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from nightproof.errors import NotFound
+from nightproof.journal.records import (
+    AttemptRow,
+    Boot,
+    CodeRow,
+    EffectRow,
+    Entry,
+    Recorded,
+    RunFilter,
+    RunRow,
+    SignalRow,
+    checksum,
+)
+from nightproof.model.identity import ProcessIdentity
+from nightproof.model.states import EffectState, Kind, RunStatus
+from nightproof.stores.sqlite.connection import Database, explained
+from nightproof.stores.sqlite.schema import EFFECT_COLUMNS, ENTRY_COLUMNS, RUN_COLUMNS
+
+REPLAYABLE = (
+    Kind.RESULT,
+    Kind.FAILURE,
+    Kind.VALUE,
+    Kind.WAIT,
+    Kind.ARTIFACT,
+    Kind.UNDONE,
+    Kind.CHILD,
+    Kind.EFFECT,
+    Kind.SIGNAL,
+    Kind.REOPENED,
+)
+
+
+def run_row(row: tuple[Any, ...]) -> RunRow:
+    """A row of RUN_COLUMNS as a record."""
+    owner = ProcessIdentity(row[20], row[21], row[22]) if row[20] is not None else None
+    head, middle = row[:10], row[11:20]
+    return RunRow(*head, RunStatus(row[10]), *middle, owner, *row[23:25], bool(row[25]), row[26])  # type: ignore[call-arg]
+
+
+def effect_row(row: tuple[Any, ...]) -> EffectRow:
+    """A row of EFFECT_COLUMNS as a record."""
+    return EffectRow(row[0], row[1], row[2], EffectState(row[3]), *row[4:])
+
+
+def intact(entry: Entry) -> bool:
+    """Whether the entry is what was written."""
+    return checksum(entry.fp, entry.output, entry.blob) == entry.crc
+
+
+class SqliteReader:
+    """Reads a journal; every method is one or two statements."""
+
+    def __init__(self, database: Database, url: str) -> None:
+        self._db = database
+        self.url = url
+
+    def _all(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
+        self._db.check_process()
+        with explained(self._db.path):
+            return self._db.execute(sql, values).fetchall()
+
+    async def find(self, name: str) -> RunRow | None:
+        """See :class:`nightproof.journal.protocol.Reader`."""
+        rows = self._all(f"SELECT {RUN_COLUMNS} FROM run WHERE name = ?", name)
+        if not rows and name:
+            rows = self._all(
+                f"SELECT {RUN_COLUMNS} FROM run WHERE substr(name, 1, ?) = ? "
+                "ORDER BY id DESC LIMIT 6",
+                len(name),
+                name,
+            )
+            if len(rows) > 1:
+                raise NotFound(
+                    f"'{name}' is the beginning of several runs: "
+                    + ", ".join(row[1] for row in rows),
+                    "Give more of the name.",
+                )
+        return run_row(rows[0]) if rows else None
+
+    async def run(self, run: int) -> RunRow:
+        """The run with this id."""
+        return run_row(self._all(f"SELECT {RUN_COLUMNS} FROM run WHERE id = ?", run)[0])
+
+    async def runs(self, want: RunFilter) -> list[RunRow]:
+        """See :class:`nightproof.journal.protocol.Reader`."""
+        clauses, values = ["1"], list[Any]()
+        if want.job is not None:
+            clauses.append("job = ?")
+            values.append(want.job)
+        if want.status:
+            clauses.append(f"status IN ({', '.join('?' * len(want.status))})")
+            values.extend(str(status) for status in want.status)
+        if want.parent is not None:
+            clauses.append("parent = ?")
+            values.append(want.parent)
+        if want.finished_before is not None:
+            clauses.append("finished < ?")
+            values.append(want.finished_before)
+        return [
+            run_row(row)
+            for row in self._all(
+                f"SELECT {RUN_COLUMNS} FROM run WHERE {' AND '.join(clauses)} "
+                "ORDER BY id DESC LIMIT ?",
+                *values,
+                want.limit,
+            )
+        ]
+
+    async def entries(
+        self, run: int, kinds: Sequence[int] = (), after: int = -1, limit: int = -1
+    ) -> list[Entry]:
+        """See :class:`nightproof.journal.protocol.Reader`."""
+        only = f"AND kind IN ({', '.join(str(int(kind)) for kind in kinds)})" if kinds else ""
+        return [
+            Entry(*row)
+            for row in self._all(
+                f"SELECT {ENTRY_COLUMNS} FROM entry WHERE run = ? AND seq > ? {only} "
+                "ORDER BY seq LIMIT ?",
+                run,
+                after,
+                limit,
+            )
+        ]
+
+    async def tally(self, run: int) -> list[tuple[int, int, int]]:
+        """See :class:`nightproof.journal.protocol.Reader`."""
+        rows = self._all(
+            "SELECT kind, code, count(*) FROM entry WHERE run = ? GROUP BY kind, code", run
+        )
+        return [(row[0], row[1], row[2]) for row in rows]
+
+    async def codes(self, ids: Iterable[int]) -> dict[int, CodeRow]:
+        """See :class:`nightproof.journal.protocol.Reader`."""
+        found = {}
+        for code in set(ids):
+            for row in self._all("SELECT id, name, digest FROM code WHERE id = ?", code):
+                found[code] = CodeRow(*row)
+        return found
+
+    async def attempts(self, run: int) -> list[AttemptRow]:
+        """See :class:`nightproof.journal.protocol.Reader`."""
+        return [
+            AttemptRow(
+                row[0], row[1], row[2], row[3], row[4], row[5], ProcessIdentity(*row[6:9])
+            )
+            for row in self._all(
+                "SELECT run, n, boot, started, ended, outcome, host, pid, pid_started "
+                "FROM attempt WHERE run = ? ORDER BY n",
+                run,
+            )
+        ]
+
+    async def effects(self, run: int | None = None) -> list[EffectRow]:
+        """See :class:`nightproof.journal.protocol.Reader`."""
+        if run is None:
+            rows = self._all(f"SELECT {EFFECT_COLUMNS} FROM effect ORDER BY at, key")
+        else:
+            rows = self._all(
+                f"SELECT {EFFECT_COLUMNS} FROM effect WHERE run = ? ORDER BY at, key", run
+            )
+        return [effect_row(row) for row in rows]
+
+    async def effect(self, key: str) -> EffectRow | None:
+        """See :class:`nightproof.journal.protocol.Journal`."""
+        rows = self._all(f"SELECT {EFFECT_COLUMNS} FROM effect WHERE key = ?", key)
+        return effect_row(rows[0]) if rows else None
+
+    async def signals(self, run: int) -> list[SignalRow]:
+        """See :class:`nightproof.journal.protocol.Reader`."""
+        return [
+            SignalRow(*row)
+            for row in self._all(
+                "SELECT id, run, name, payload, at FROM signal WHERE run = ? AND taken = 0 "
+                "ORDER BY id",
+                run,
+            )
+        ]
+
+    async def boots(self, limit: int = 50) -> list[Boot]:
+        """See :class:`nightproof.journal.protocol.Reader`."""
+        return [
+            Boot(row[0], row[1], ProcessIdentity(row[2], row[3], row[4]), row[5], row[6])
+            for row in self._all(
+                "SELECT id, at, host, pid, started, command, stage FROM boot "
+                "ORDER BY id DESC LIMIT ?",
+                limit,
+            )
+        ]
+
+    async def index(self, run: int, inline: int) -> tuple[list[Recorded], list[int]]:
+        """See :class:`nightproof.journal.protocol.Journal`."""
+        self._db.check_process()
+        found: list[Recorded] = []
+        damaged: list[int] = []
+        kinds = ", ".join(str(int(kind)) for kind in REPLAYABLE)
+        with explained(self._db.path):
+            for seq, kind, code, fp, size, output, blob, crc in self._db.execute(
+                "SELECT seq, kind, code, fp, length(output), "
+                "CASE WHEN length(output) <= ? THEN output END, blob, crc "
+                f"FROM entry WHERE run = ? AND kind IN ({kinds}) ORDER BY seq",
+                (inline, run),
+            ):
+                if (output is not None or size is None) and checksum(fp, output, blob) != crc:
+                    damaged.append(seq)
+                else:
+                    found.append(Recorded(seq, kind, code, fp, size or 0, output, blob))
+        return found, damaged
+
+    async def outputs(self, run: int, seqs: Sequence[int]) -> dict[int, Entry]:
+        """See :class:`nightproof.journal.protocol.Journal`."""
+        found = {}
+        for seq in seqs:
+            for row in self._all(
+                f"SELECT {ENTRY_COLUMNS} FROM entry WHERE run = ? AND seq = ?", run, seq
+            ):
+                entry = Entry(*row)
+                if intact(entry):
+                    found[seq] = entry
+        return found
+
+    async def last_seq(self, run: int) -> int:
+        """The highest sequence number of a run's history, -1 for none."""
+        rows = self._all("SELECT max(seq) FROM entry WHERE run = ?", run)
+        value = rows[0][0]
+        return -1 if value is None else int(value)
+
+    async def due(self, now_ms: int) -> list[RunRow]:
+        """See :class:`nightproof.journal.protocol.Journal`."""
+        return [
+            run_row(row)
+            for row in self._all(
+                f"SELECT {RUN_COLUMNS} FROM run WHERE parent IS NULL AND (status = 'running' OR "
+                "(status = 'parked' AND wake IS NOT NULL AND wake <= ?)) ORDER BY id",
+                now_ms,
+            )
+        ]
+
+    async def referenced(self, digests: Iterable[str]) -> set[str]:
+        """See :class:`nightproof.journal.protocol.Journal`."""
+        return {
+            digest
+            for digest in digests
+            if self._all("SELECT 1 FROM blob_use WHERE digest = ? LIMIT 1", digest)
+            or self._all("SELECT 1 FROM effect WHERE blob = ? LIMIT 1", digest)
+        }

@@ -1,0 +1,72 @@
+"""The tables, and how older ones become newer ones.
+
+``user_version`` holds the schema's version. A migration is one script, run in one
+transaction; old journals are brought forward when they are opened for writing.
+"""
+
+from __future__ import annotations
+
+APPLICATION_ID = 0x4E505246
+"""Written to the file header, so that ``file`` and other tools can tell a journal."""
+
+_V1 = """
+CREATE TABLE code (
+    id INTEGER PRIMARY KEY, name TEXT NOT NULL, digest TEXT NOT NULL
+);
+CREATE TABLE boot (
+    id INTEGER PRIMARY KEY, at INTEGER NOT NULL, host TEXT NOT NULL, pid INTEGER NOT NULL,
+    started INTEGER NOT NULL, command TEXT NOT NULL, stage TEXT NOT NULL
+);
+CREATE TABLE run (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE, job TEXT NOT NULL,
+    digest TEXT NOT NULL,
+    replicate INTEGER NOT NULL, contract BLOB NOT NULL, target TEXT NOT NULL, code TEXT NOT NULL,
+    parent INTEGER, options BLOB NOT NULL, status TEXT NOT NULL, created INTEGER NOT NULL,
+    updated INTEGER NOT NULL, finished INTEGER, wake INTEGER, waiting TEXT NOT NULL DEFAULT '',
+    result BLOB, result_blob TEXT, error BLOB, token INTEGER NOT NULL,
+    owner_host TEXT, owner_pid INTEGER, owner_started INTEGER,
+    beat INTEGER NOT NULL DEFAULT 0, lease_until INTEGER NOT NULL DEFAULT 0,
+    cancel INTEGER NOT NULL DEFAULT 0, attempts INTEGER NOT NULL DEFAULT 1
+);
+CREATE TABLE attempt (
+    run INTEGER NOT NULL, n INTEGER NOT NULL, boot INTEGER NOT NULL, started INTEGER NOT NULL,
+    ended INTEGER, outcome TEXT NOT NULL DEFAULT '', host TEXT NOT NULL, pid INTEGER NOT NULL,
+    pid_started INTEGER NOT NULL, PRIMARY KEY (run, n)
+) WITHOUT ROWID;
+CREATE TABLE entry (
+    run INTEGER NOT NULL, seq INTEGER NOT NULL, kind INTEGER NOT NULL, code INTEGER NOT NULL,
+    fp BLOB NOT NULL, at INTEGER NOT NULL, took INTEGER NOT NULL, inputs BLOB, output BLOB,
+    blob TEXT, crc INTEGER NOT NULL, PRIMARY KEY (run, seq)
+) WITHOUT ROWID;
+CREATE TABLE effect (
+    key TEXT PRIMARY KEY, name TEXT NOT NULL, run INTEGER NOT NULL, run_name TEXT NOT NULL,
+    state TEXT NOT NULL, digest BLOB NOT NULL, inputs BLOB NOT NULL, tries INTEGER NOT NULL,
+    at INTEGER NOT NULL, output BLOB, blob TEXT, error TEXT NOT NULL DEFAULT ''
+) WITHOUT ROWID;
+CREATE TABLE signal (
+    id INTEGER PRIMARY KEY, run INTEGER NOT NULL, name TEXT NOT NULL, payload BLOB NOT NULL,
+    at INTEGER NOT NULL, taken INTEGER NOT NULL DEFAULT 0
+);
+CREATE TABLE blob_use (
+    digest TEXT NOT NULL, run INTEGER NOT NULL, size INTEGER NOT NULL, PRIMARY KEY (digest, run)
+) WITHOUT ROWID;
+CREATE INDEX run_open ON run (status) WHERE status IN ('running', 'parked');
+CREATE INDEX run_child ON run (parent) WHERE parent IS NOT NULL;
+CREATE INDEX effect_run ON effect (run);
+CREATE INDEX signal_run ON signal (run) WHERE taken = 0;
+"""
+
+MIGRATIONS: tuple[str, ...] = (_V1,)
+"""``MIGRATIONS[n]`` brings version n to n + 1."""
+
+VERSION = len(MIGRATIONS)
+
+RUN_COLUMNS = (
+    "id, name, job, digest, replicate, contract, target, code, parent, options, status, created, "
+    "updated, finished, wake, waiting, result, result_blob, error, token, owner_host, owner_pid, "
+    "owner_started, beat, lease_until, cancel, attempts"
+)
+EFFECT_COLUMNS = (
+    "key, name, run, state, digest, inputs, tries, at, output, blob, error, run_name"
+)
+ENTRY_COLUMNS = "run, seq, kind, code, fp, at, took, inputs, output, blob, crc"

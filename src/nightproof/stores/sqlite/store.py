@@ -1,0 +1,288 @@
+"""The journal on SQLite: the write side."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Mapping
+
+import apsw
+
+from nightproof.errors import LeaseLost, NotFound, StoreBusy
+from nightproof.journal.records import (
+    Boot,
+    Claimed,
+    CodeRow,
+    Collected,
+    EffectRow,
+    Finish,
+    LaneBatch,
+    Owner,
+    RunFilter,
+    Settle,
+    TakeSignal,
+    UseBlob,
+    Wanted,
+    Write,
+)
+from nightproof.model import clock
+from nightproof.model.states import EffectState, RunStatus
+from nightproof.stores.sqlite import claims
+from nightproof.stores.sqlite.connection import (
+    Database,
+    Durability,
+    explained,
+    patiently,
+    translate,
+)
+from nightproof.stores.sqlite.reads import SqliteReader, effect_row
+from nightproof.stores.sqlite.schema import EFFECT_COLUMNS
+
+_INSERT_ENTRY = "INSERT INTO entry VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_PULSE = "UPDATE run SET beat = beat + 1, lease_until = ? WHERE id = ? AND token = ?"
+
+
+class SqliteJournal(SqliteReader):
+    """A journal in one file (``sqlite:///path``) or in memory (``sqlite://:memory:``).
+
+    `durability` "full" syncs every acknowledged checkpoint to disk; "normal" syncs
+    only now and then, so that power loss (not a crash) may cost the newest ones.
+    """
+
+    def __init__(self, path: str, url: str, durability: Durability = "full") -> None:
+        super().__init__(Database(path, durability), url)
+        self._pulse_db: Database | None = None
+        self._pulse_lock = threading.Lock()
+        self._data_version = -1
+
+    async def boot(self, boot: Boot) -> None:
+        """See :class:`nightproof.journal.protocol.Journal`."""
+        process = boot.process
+        with explained(self._db.path), self._db.transaction():
+            self._db.execute(
+                "INSERT INTO boot VALUES (?, ?, ?, ?, ?, ?, ?) "
+                "ON CONFLICT (id) DO UPDATE SET stage = excluded.stage",
+                (boot.id, boot.at, process.host, process.pid, process.started, boot.command,
+                 boot.stage),
+            )  # fmt: skip
+
+    async def claim(self, want: Wanted, owner: Owner, takeover: int | None = None) -> Claimed:
+        """See :class:`nightproof.journal.protocol.Journal`.
+
+        Does not wait for the disk: the first checkpoint carries the claim with it,
+        and a claim that power loss erases had not led to anything.
+        """
+        with explained(self._db.path), self._db.transaction(full=False):
+            return claims.claim(self._db, want, owner, takeover)
+
+    def commit(self, batches: list[LaneBatch]) -> frozenset[int]:
+        """See :class:`nightproof.journal.protocol.Journal`."""
+        db = self._db
+        db.check_process()
+        execute = db.execute
+        try:
+            patiently(lambda: execute("BEGIN IMMEDIATE"))
+            try:
+                refused = [batch.run for batch in batches if not self._write(batch)]
+                patiently(lambda: execute("COMMIT"))
+            except BaseException:
+                if db.raw.in_transaction:
+                    execute("ROLLBACK")
+                raise
+        except (apsw.Error, OSError) as error:
+            raise translate(error, db.path) from error
+        return frozenset(refused)
+
+    def _write(self, batch: LaneBatch) -> bool:
+        run = batch.run
+        token = self._db.execute("SELECT token FROM run WHERE id = ?", (run,)).get
+        if token != batch.token:
+            return False
+        entries = batch.entries
+        if len(entries) == 1:
+            self._db.execute(_INSERT_ENTRY, entries[0])
+        elif entries:
+            self._db.executemany(_INSERT_ENTRY, entries)
+        for write in batch.writes:
+            self._apply(run, write)
+        return True
+
+    def _apply(self, run: int, write: Write) -> None:
+        execute = self._db.execute
+        if isinstance(write, CodeRow):
+            execute(
+                "INSERT OR IGNORE INTO code VALUES (?, ?, ?)", (write.id, write.name, write.digest)
+            )
+        elif isinstance(write, UseBlob):
+            execute(
+                "INSERT OR IGNORE INTO blob_use VALUES (?, ?, ?)", (write.digest, run, write.size)
+            )
+        elif isinstance(write, Settle):
+            execute(
+                "UPDATE effect SET state = ?, at = ?, output = ?, blob = ?, error = ? "
+                "WHERE key = ?",
+                (str(write.state), write.at, write.output, write.blob, write.error, write.key),
+            )
+        elif isinstance(write, TakeSignal):
+            execute("UPDATE signal SET taken = 1 WHERE id = ?", (write.id,))
+        else:
+            self._finish(run, write)
+
+    def _finish(self, run: int, end: Finish) -> None:
+        finished = end.at if end.status not in (RunStatus.RUNNING, RunStatus.PARKED) else None
+        self._db.execute(
+            "UPDATE run SET status = ?, updated = ?, finished = ?, result = ?, result_blob = ?, "
+            "error = ?, wake = ?, waiting = ?, code = CASE WHEN ? = '' THEN code ELSE ? END, "
+            "owner_host = NULL, owner_pid = NULL, owner_started = NULL, lease_until = 0 "
+            "WHERE id = ?",
+            (
+                str(end.status), end.at, finished, end.result, end.result_blob, end.error,
+                end.wake, end.waiting, end.code, end.code, run,
+            ),
+        )  # fmt: skip
+        self._db.execute(
+            "UPDATE attempt SET ended = ?, outcome = ? "
+            "WHERE run = ? AND n = (SELECT attempts FROM run WHERE id = ?)",
+            (end.at, end.outcome, run, run),
+        )
+
+    async def intend(self, batch: LaneBatch, row: EffectRow) -> tuple[EffectRow, bool]:
+        """See :class:`nightproof.journal.protocol.Journal`."""
+        with explained(self._db.path), self._db.transaction():
+            if not self._write(batch):
+                raise LeaseLost("this attempt no longer owns its run; the effect was not tried")
+            found = self._db.execute(
+                f"SELECT {EFFECT_COLUMNS} FROM effect WHERE key = ?", (row.key,)
+            ).fetchone()
+            if found is not None and found[3] != EffectState.CLEAR:
+                return effect_row(found), False
+            self._db.execute(
+                "INSERT INTO effect (key, name, run, run_name, state, digest, inputs, tries, at) "
+                "VALUES (?, ?, ?, ?, 'intended', ?, ?, 1, ?) ON CONFLICT (key) DO UPDATE SET "
+                "run = excluded.run, run_name = excluded.run_name, state = 'intended', "
+                "digest = excluded.digest, inputs = excluded.inputs, tries = tries + 1, "
+                "at = excluded.at, error = ''",
+                (row.key, row.name, row.run, row.run_name, row.digest, row.inputs, row.at),
+            )
+            return row, True
+
+    def pulse(self, owned: Mapping[int, int], lease_ms: int) -> frozenset[int]:
+        """See :class:`nightproof.journal.protocol.Journal`."""
+        if self._db.memory:
+            return frozenset()
+        with self._pulse_lock, explained(self._db.path):
+            if self._pulse_db is None:
+                self._pulse_db = Database(self._db.path, "normal")
+            db = self._pulse_db
+            until = clock.now_ms() + lease_ms
+            lost = []
+            with db.transaction(full=False):
+                for run, token in owned.items():
+                    db.execute(_PULSE, (until, run, token))
+                    if db.raw.changes() == 0:
+                        lost.append(run)
+            return frozenset(lost)
+
+    async def changed(self) -> bool:
+        """See :class:`nightproof.journal.protocol.Journal`."""
+        version = self._all("PRAGMA data_version")[0][0]
+        before, self._data_version = self._data_version, version
+        return bool(version != before)
+
+    async def cancelled(self, runs: Iterable[int]) -> frozenset[int]:
+        """See :class:`nightproof.journal.protocol.Journal`."""
+        asked = self._all("SELECT id FROM run WHERE cancel = 1 AND status = 'running'")
+        return frozenset(row[0] for row in asked) & frozenset(runs)
+
+    async def request_cancel(self, run: int) -> bool:
+        """See :class:`nightproof.journal.protocol.Journal`."""
+        with explained(self._db.path), self._db.transaction():
+            self._db.execute(
+                "UPDATE run SET cancel = 1 WHERE id = ? AND status IN ('running', 'parked')",
+                (run,),
+            )
+            return False
+
+    async def send(self, run: int, name: str, payload: bytes) -> None:
+        """See :class:`nightproof.journal.protocol.Journal`."""
+        now = clock.now_ms()
+        with explained(self._db.path), self._db.transaction():
+            self._db.execute(
+                "INSERT INTO signal (run, name, payload, at) VALUES (?, ?, ?, ?)",
+                (run, name, payload, now),
+            )
+            self._db.execute(
+                "UPDATE run SET wake = ? WHERE id = ? AND status = 'parked'", (now, run)
+            )
+
+    async def resolve(self, key: str, happened: bool, output: bytes | None) -> EffectRow:
+        """See :class:`nightproof.journal.protocol.Journal`."""
+        now = clock.now_ms()
+        state = EffectState.CONFIRMED if happened else EffectState.CLEAR
+        with explained(self._db.path), self._db.transaction():
+            found = self._db.execute(
+                f"SELECT {EFFECT_COLUMNS} FROM effect WHERE key = ?", (key,)
+            ).fetchone()
+            if found is None:
+                raise NotFound(
+                    f"no effect has the key '{key}'", "`nightproof show RUN` lists its effects."
+                )
+            row = effect_row(found)
+            if row.state not in (EffectState.INTENDED, EffectState.FAILED):
+                raise NotFound(
+                    f"effect '{key}' is {row.state}; there is nothing to resolve",
+                    "Only an effect whose outcome is unknown needs a decision.",
+                )
+            self._db.execute(
+                "UPDATE effect SET state = ?, at = ?, output = ? WHERE key = ?",
+                (str(state), now, output, key),
+            )
+            self._db.execute(
+                "UPDATE run SET wake = ? WHERE id = ? AND status = 'parked'", (now, row.run)
+            )
+        return row
+
+    async def retain(
+        self, finished_before: int, keep: int, job: str | None, dry_run: bool
+    ) -> Collected:
+        """See :class:`nightproof.journal.protocol.Journal`."""
+        done = (RunStatus.COMPLETED, RunStatus.FAILED, RunStatus.CANCELLED)
+        candidates = await self.runs(RunFilter(job=job, status=done, limit=-1))
+        kept: dict[str, int] = {}
+        names, entries = [], 0
+        for run in candidates:
+            kept[run.job] = kept.get(run.job, 0) + 1
+            if kept[run.job] <= keep or (run.finished or 0) >= finished_before:
+                continue
+            names.append(run.name)
+            if not dry_run:
+                entries += self._delete(run.id)
+        return Collected(len(names), entries, tuple(names))
+
+    def _delete(self, run: int) -> int:
+        with explained(self._db.path), self._db.transaction():
+            self._db.execute("DELETE FROM entry WHERE run = ?", (run,))
+            removed = self._db.raw.changes()
+            for table in ("attempt", "signal", "blob_use"):
+                self._db.execute(f"DELETE FROM {table} WHERE run = ?", (run,))
+            self._db.execute("DELETE FROM run WHERE id = ?", (run,))
+        return removed
+
+    async def check(self) -> list[str]:
+        """See :class:`nightproof.journal.protocol.Journal`."""
+        problems = [
+            row[0] for row in self._all("PRAGMA integrity_check(20)") if row[0] != "ok"
+        ]
+        return problems
+
+    async def close(self) -> None:
+        """See :class:`nightproof.journal.protocol.Journal`."""
+        with self._pulse_lock:
+            if self._pulse_db is not None:
+                self._pulse_db.close()
+                self._pulse_db = None
+        try:
+            self._db.close()
+        except apsw.BusyError as error:
+            raise StoreBusy(f"the journal {self._db.path} is still in use") from error
+
+
