@@ -8,6 +8,7 @@ of a platform's ``log`` and ``sqrt`` are not part of them.
 from __future__ import annotations
 
 import bisect
+import itertools
 import math
 import statistics
 from dataclasses import dataclass, field
@@ -91,7 +92,7 @@ def move(series: Series, days: Days) -> Move | None:
     """The move over `days`, or None without a rate in it and one shortly before it."""
     begin = bisect.bisect_left(series, (days.first,))
     end = bisect.bisect_left(series, (days.until,))
-    if begin == end or begin == 0:
+    if begin in {0, end}:
         return None
     before = series[begin - 1]
     if days.first - before[0] > STALE:
@@ -117,11 +118,7 @@ def volatility(series: Series, days: Days) -> float | None:
     begin = bisect.bisect_left(series, (years_before(days.until, 1),))
     end = bisect.bisect_left(series, (days.until,))
     year = series[begin:end]
-    returns = [
-        math.log(b[1] / a[1])
-        for a, b in zip(year, year[1:], strict=False)
-        if b[0] - a[0] <= STALE
-    ]
+    returns = [math.log(b[1] / a[1]) for a, b in itertools.pairwise(year) if b[0] - a[0] <= STALE]
     if len(returns) < 20:
         return None
     return statistics.stdev(returns) * math.sqrt(FIXINGS_A_YEAR)

@@ -33,15 +33,18 @@ def api_key() -> str | None:
     return os.environ.get(KEY_VARIABLE, "").strip() or None
 
 
-def request_body(prompt: str, temperature: float, seed: int) -> dict[str, Any]:
-    """The JSON of one request."""
+def request_body(prompt: str, temperature: float | None, seed: int | None) -> dict[str, Any]:
+    """The JSON of one request; what is None is left to the provider."""
+    config = {"temperature": temperature, "seed": seed, "candidateCount": 1}
     return {
         "contents": [{"role": "user", "parts": [{"text": prompt}]}],
-        "generationConfig": {"temperature": temperature, "seed": seed, "candidateCount": 1},
+        "generationConfig": {key: value for key, value in config.items() if value is not None},
     }
 
 
-def generate(model: str, prompt: str, *, temperature: float, seed: int, key: str) -> Answer:
+def generate(
+    model: str, prompt: str, *, temperature: float | None, seed: int | None, key: str
+) -> Answer:
     """Ask `model` once.
 
     Raises Transient where another try may help (429, 5xx, connection) and

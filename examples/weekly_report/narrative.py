@@ -64,7 +64,9 @@ def load_template(prompt_id: str, folder: Path = PROMPTS) -> PromptTemplate:
         _, rest = text.split("\n## Template\n")
         template, prompt = rest.split("\n## Prompt\n")
     except ValueError:
-        raise ValueError(f"prompts/{path.name} needs one '## Template' and one '## Prompt'") from None
+        raise ValueError(
+            f"prompts/{path.name} needs one '## Template' and one '## Prompt'"
+        ) from None
     return PromptTemplate(
         prompt_id, hashlib.sha256(content).hexdigest(), template.strip(), prompt.strip()
     )
@@ -72,14 +74,10 @@ def load_template(prompt_id: str, folder: Path = PROMPTS) -> PromptTemplate:
 
 def facts(week: Week) -> dict[str, str]:
     """What the `$names` of a template stand for."""
-    rose, fell, unchanged = summary.breadth(week)
     return {
         "site": week.site,
         "period": week.period,
-        "active": str(len(week.active)),
-        "rose": str(rose),
-        "fell": str(fell),
-        "unchanged": str(unchanged),
+        "breadth": summary.breadth_text(week),
         "median": summary.median(week),
         "extremes": summary.extremes(week),
         "unusual": summary.unusual(week),
@@ -146,8 +144,13 @@ def authorship(one: Narrative) -> str:
         "alias echoed": f"the provider only repeats the alias {one.reported}: version unverified",
         "not reported": "the provider does not report which version answered: unverified",
     }[one.served or "not reported"]
-    settings = f"temperature {one.temperature or 0:g}, seed {one.seed}"
-    return f"Written by the model {one.requested} ({settings}, prompt {version}); {said}."
+    settings = [
+        f"{name} {value:g}"
+        for name, value in (("temperature", one.temperature), ("seed", one.seed))
+        if value is not None
+    ]
+    details = ", ".join([*settings, f"prompt {version}"])
+    return f"Written by the model {one.requested} ({details}); {said}."
 
 
 def warnings(one: Narrative) -> list[str]:

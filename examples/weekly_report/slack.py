@@ -26,6 +26,11 @@ def sink_path() -> Path:
     return Path(os.environ.get(SINK_VARIABLE, "").strip() or "outbox.jsonl")
 
 
+def key(site: str, period: str) -> str:
+    """What makes a message the message of one week: one desk, one period, one message."""
+    return f"weekly-report/{site}/{period}"
+
+
 def message(week: Week, narrative: Narrative, report_sha256: str) -> dict[str, Any]:
     """``{"channel", "text", "blocks"}``; the text is the fallback for notifications."""
     title = summary.headline(week)
@@ -34,17 +39,13 @@ def message(week: Week, narrative: Narrative, report_sha256: str) -> dict[str, A
         f"({wording.signed(one.z or 0.0, 1)} σ)"
         for one in summary.movers(week)[:3]
     ]
-    rose, fell, unchanged = summary.breadth(week)
     body = [
-        f"The euro rose against {rose}, fell against {fell} and stood still against "
-        f"{unchanged} of {len(week.active)} currencies; median {summary.median(week)}.",
+        f"The euro {summary.breadth_text(week)}; median {summary.median(week)}.",
         f"Furthest from their own five years: {', '.join(lines)}." if lines else "",
         *(f":warning: {one}" for one in warnings(narrative)),
     ]
     by = narrative.requested if narrative.writer == "model" else "template alone"
-    context = (
-        f"{week.site} · {week.period} · narrative: {by} · report sha256 {report_sha256[:12]}"
-    )
+    context = f"{week.site} · {week.period} · narrative: {by} · report sha256 {report_sha256[:12]}"
     return {
         "channel": CHANNEL,
         "text": f"{title} ({week.period})",

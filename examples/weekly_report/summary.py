@@ -35,9 +35,7 @@ class Week:
         return len(self.active) + len(self.absent)
 
 
-def summarise(
-    site: str, days: Days, results: list[CurrencyWeek], anomalies: list[Anomaly]
-) -> Week:
+def summarise(site: str, days: Days, results: list[CurrencyWeek], anomalies: list[Anomaly]) -> Week:
     """Sort the currencies; equal changes by code, so that the order is always the same."""
     active = [one for one in results if one.status == "active"]
     absent = [one for one in results if one.status != "active"]
@@ -82,6 +80,15 @@ def breadth(week: Week) -> tuple[int, int, int]:
     rose = sum(change(one) > 0 for one in week.active)
     fell = sum(change(one) < 0 for one in week.active)
     return rose, fell, len(week.active) - rose - fell
+
+
+def breadth_text(week: Week) -> str:
+    """``rose against 9, fell against 18 and stood still against 2 of 29 currencies``."""
+    rose, fell, unchanged = breadth(week)
+    counts = [f"rose against {rose}", f"fell against {fell}"]
+    if unchanged:
+        counts.append(f"stood still against {unchanged}")
+    return f"{wording.listing(counts)} of {len(week.active)} currencies"
 
 
 def median(week: Week) -> str:
@@ -163,6 +170,7 @@ def absence(one: CurrencyWeek) -> str:
 
 
 def movers(week: Week) -> list[CurrencyWeek]:
-    """The most unusual moves, anomalies first; those that did not move are left out."""
+    """The most unusual moves, anomalies first: three, and up to six beyond one deviation."""
     moved = [one for one in week.active if one.z is not None and change(one)]
-    return sorted(moved, key=lambda one: (-abs(one.z or 0.0), one.code))[:MOVERS]
+    moved.sort(key=lambda one: (-abs(one.z or 0.0), one.code))
+    return [one for i, one in enumerate(moved[:MOVERS]) if i < 3 or abs(one.z or 0.0) > 1]
