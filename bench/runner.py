@@ -43,7 +43,8 @@ def measure(contender: Contender, *, quick: bool, profile: int = 0) -> dict[str,
     WORK.mkdir(parents=True, exist_ok=True)
     work = tempfile.mkdtemp(prefix="m-", dir=WORK)
     params = json.dumps({**contender.arguments(quick=quick), "work": work})
-    env = {**os.environ, "PYTHONPATH": str(ROOT), "BENCH_PROFILE": str(profile)}
+    paths = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
+    env = {**os.environ, "PYTHONPATH": paths, "BENCH_PROFILE": str(profile)}
     try:
         with subprocess.Popen(
             [sys.executable, "-m", "bench.child", contender.target, params],
@@ -68,9 +69,8 @@ def measure(contender: Contender, *, quick: bool, profile: int = 0) -> dict[str,
     if profile:
         print(head)
     if not mark:
-        last = (err.strip() or out.strip() or "no output").splitlines()[-1]
-        if os.environ.get("BENCH_DEBUG"):
-            print(err, file=sys.stderr)
-        raise Unavailable(f"failed with exit {child.returncode}: {last}")
+        print(f"{contender.label} failed:\n{err.strip()[-2000:]}", file=sys.stderr)
+        last = (err.strip() or "no output").splitlines()[-1]
+        raise Unavailable(f"failed: {last.partition(':')[0]}")  # no paths in the report
     result: dict[str, Any] = json.loads(tail)
     return result

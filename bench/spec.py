@@ -49,7 +49,7 @@ class Bound:
     def words(self, unit: str) -> str:
         sign = "≥" if self.at_least else "≤"
         if self.kind == "ratio":
-            return f"{sign} {self.limit:g} × {self.over}"
+            return f"{sign} {self.limit:g} times {self.over}"
         if self.kind == "extra":
             return f"{sign} {self.over} + {self.limit:g} {unit}"
         return f"{sign} {self.limit:,.6g} {unit}"

@@ -17,6 +17,7 @@ from bench.work import value_of, wait_item
 
 POLL_SECONDS = 0.002  # the default of 0.25 s would dominate every row
 TEMPLATE = "absurd_template"
+OPEN = {"pending", "running", "sleeping"}
 
 
 def prepare(server: str) -> None:
@@ -51,9 +52,10 @@ async def _run(
     handler: Handler, params: list[Any], concurrency: int = 1, dsn: str = ""
 ) -> tuple[list[Any], float]:
     """Spawns one task per parameter, works them all off; results and seconds from spawn."""
-    app = AsyncAbsurd(dsn or database(), queue_name="bench")
+    dsn = dsn or database()
+    app = AsyncAbsurd(dsn, queue_name="bench")
     app.register_task(name="bench")(handler)
-    waiting = AsyncAbsurd(app._conn_string, queue_name="bench")
+    waiting = AsyncAbsurd(dsn, queue_name="bench")
     worker = asyncio.create_task(
         app.start_worker(concurrency=concurrency, poll_interval=POLL_SECONDS, claim_timeout=600)
     )
@@ -62,22 +64,24 @@ async def _run(
     for first in range(0, len(params), concurrency):
         group = params[first : first + concurrency]
         ids = [(await waiting.spawn("bench", one, queue="bench"))["task_id"] for one in group]
-        for task in ids:
-            while (found := await waiting.fetch_task_result(task)) is None or found.state not in {
-                "completed",
-                "failed",
-                "cancelled",
-            }:
-                await asyncio.sleep(POLL_SECONDS)  # noqa: TID251 -- the peer's loop, not ours
-            if found.state != "completed":
-                raise RuntimeError(f"an Absurd task ended as {found.state}: {found}")
-            results.append(found.result)
+        results += [await _result(waiting, task) for task in ids]
     seconds = time.perf_counter() - started
     app.stop_worker()
     await worker
     await app.close()
     await waiting.close()
     return results, seconds
+
+
+async def _result(app: AsyncAbsurd, task: str) -> Any:
+    """Polls like the SDK's await_task_result, only sooner."""
+    while True:
+        found = await app.fetch_task_result(task)
+        if found is not None and found.state == "completed":
+            return found.result
+        if found is not None and found.state not in OPEN:
+            raise RuntimeError(f"an Absurd task ended as {found.state}: {found}")
+        await asyncio.sleep(POLL_SECONDS)
 
 
 async def _sequence(params: Any, ctx: Any) -> float:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -140,4 +139,4 @@ def disk(work: Path, n: int) -> dict[str, Any]:
 def _size(path: Path) -> int:
     with contextlib.closing(sqlite3.connect(path)) as connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    return os.stat(path).st_size
+    return path.stat().st_size

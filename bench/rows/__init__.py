@@ -1,0 +1,11 @@
+"""The rows, in the order of the report."""
+
+from __future__ import annotations
+
+from bench.rows.footprint import FOOTPRINT
+from bench.rows.startup import STARTUP
+from bench.rows.throughput import THROUGHPUT
+from bench.rows.values import VALUES
+from bench.spec import Row
+
+ROWS: tuple[Row, ...] = (*THROUGHPUT, *VALUES, *STARTUP, *FOOTPRINT)

@@ -1,0 +1,1 @@
+"""Start-up: from before the process exists to its first (new) step."""
