@@ -1,0 +1,183 @@
+"""Named places in nightproof where a process can be made to die, to prove that it recovers.
+
+Nothing happens unless the environment asks for it. Code on the way does::
+
+    if crash.armed:
+        crash.hit("step:before", "fetch_country")
+
+``NIGHTPROOF_FAIL_AT`` says where to die (``kill -9`` of the own process)::
+
+    fail-at  = target ":" moment [ "#" n ]      at the n-th such point, the first by default
+    target   = name | name "[" key "]" | place | place " " name | place " " name "[" key "]"
+    place    = step | item | effect | artifact | complete
+    moment   = before | mid | after | intend | act | confirm
+
+    fetch_country:before          before step, effect or artifact fetch_country
+    fetch_country:mid             in its middle: done, and not recorded
+    fetch_country[JP]:after       after the item with key JP of its map is recorded
+    item fetch_country:after#500  after the 500th item is recorded, whichever it is
+    effect post_report:act        after the act, before its outcome is recorded
+    complete:before               before the run is recorded as completed
+
+``before``, ``mid`` and ``after`` of an effect are its intend, act and confirm.
+A step that is called like a place is written ``step step:before``.
+
+``NIGHTPROOF_CRASH_TRACE=path`` appends one line of JSON for every point
+reached: ``{"point", "detail", "n"}``, where n counts how often this process
+reached that point with that detail; :func:`exactly` makes the fail-at of it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import threading
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from nightproof.errors import ConfigError
+
+FAIL_AT = "NIGHTPROOF_FAIL_AT"
+TRACE = "NIGHTPROOF_CRASH_TRACE"
+
+armed = False
+"""Whether `hit` does anything; looked at before every call, so that points are free."""
+
+PLACES: dict[str, tuple[str, ...]] = {
+    "step": ("before", "mid", "after"),
+    "item": ("before", "mid", "after"),
+    "effect": ("intend", "act", "confirm"),
+    "artifact": ("before", "after"),
+    "complete": ("before", "after"),
+}
+"""The points of shipped code: ``place:moment``."""
+
+_EFFECT = {"before": "intend", "mid": "act", "after": "confirm"}
+_MOMENTS = {moment for moments in PLACES.values() for moment in moments}
+_SYNTAX = re.compile(r"(?P<target>.+):(?P<moment>[^:#\]]*)(?:#(?P<n>[^:#\]]*))?", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class FailAt:
+    """A parsed ``NIGHTPROOF_FAIL_AT``; `name` is "" where only the place counts."""
+
+    place: str | None
+    name: str
+    moment: str
+    n: int = 1
+
+    def matches(self, point: str, detail: str) -> bool:
+        """Whether reaching `point` with `detail` is what was meant."""
+        place, _, moment = point.partition(":")
+        wanted = _EFFECT.get(self.moment, self.moment) if place == "effect" else self.moment
+        if moment != wanted or self.place not in {None, place}:
+            return False
+        if not self.name or self.name == detail:
+            return True
+        # "item fetch:after" means any item of fetch; a bare name means no items.
+        return self.place == "item" and detail.partition("[")[0] == self.name
+
+
+_target: FailAt | None = None
+_trace: int | None = None
+_matched = 0
+_reached: Counter[tuple[str, str]] = Counter()
+_counting = threading.Lock()
+
+
+def parse(text: str) -> FailAt:
+    """The meaning of a ``NIGHTPROOF_FAIL_AT``; ConfigError where it has none."""
+    found = _SYNTAX.fullmatch(text.strip())
+    if found is None:
+        raise _nonsense(text, "expected <name>:before, for instance fetch_country:before")
+    moment, number = found["moment"], found["n"]
+    if moment not in _MOMENTS:
+        raise _nonsense(text, f"{moment!r} is not one of {', '.join(sorted(_MOMENTS))}")
+    if number is not None and not (number.isascii() and number.isdigit() and int(number) > 0):
+        raise _nonsense(text, f"#{number} is not a count from 1 on")
+    place: str | None
+    place, _, name = found["target"].partition(" ")
+    if place not in PLACES:
+        place, name = None, found["target"]
+    name = name.strip()
+    if place is None and moment in PLACES["effect"]:
+        place = "effect"
+    if place == "effect":
+        moment = _EFFECT.get(moment, moment)
+    if place is not None and moment not in PLACES[place]:
+        raise _nonsense(text, f"{place} has only {', '.join(PLACES[place])}")
+    return FailAt(place, name, moment, int(number or 1))
+
+
+def exactly(point: str, detail: str, n: int) -> str:
+    """The ``NIGHTPROOF_FAIL_AT`` that dies at the `n`-th time `point` is reached with `detail`."""
+    place, _, moment = point.partition(":")
+    target = f"{place} {detail}" if detail else place
+    return f"{target}:{moment}#{n}"
+
+
+def arm_from_environment(environ: Mapping[str, str] = os.environ) -> None:
+    """Arm what the environment asks for; the application does this once, at its start.
+
+    Raises ConfigError where ``NIGHTPROOF_FAIL_AT`` makes no sense or the trace
+    cannot be written.
+    """
+    global armed, _target, _trace
+    disarm()
+    if environ.get(FAIL_AT):
+        _target = parse(environ[FAIL_AT])
+    path = environ.get(TRACE)
+    if path:
+        try:
+            _trace = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+        except OSError as exc:
+            raise ConfigError(
+                f"{TRACE}={path}: cannot be written: {exc.strerror}",
+                "Name a file in a directory that exists and that this user may write.",
+            ) from exc
+    armed = _target is not None or _trace is not None
+
+
+def disarm() -> None:
+    """Back to inert."""
+    global armed, _target, _trace, _matched
+    if _trace is not None:
+        os.close(_trace)
+    armed, _target, _trace, _matched = False, None, None, 0
+    _reached.clear()
+
+
+def hit(point: str, detail: str = "") -> None:
+    """A point is reached: trace it, and die if it is the one.
+
+    `detail` is the name of the step, effect or artifact, with the key of an
+    item in brackets.
+    """
+    global _matched
+    with _counting:
+        _reached[point, detail] += 1
+        if _trace is not None:
+            line = {"point": point, "detail": detail, "n": _reached[point, detail]}
+            os.write(_trace, (json.dumps(line) + "\n").encode())
+        if _target is not None and _target.matches(point, detail):
+            _matched += 1
+            if _matched == _target.n:
+                _die()
+
+
+def _die() -> None:
+    import signal
+
+    # Not sys.exit and not abort: nothing may be flushed, closed or handled.
+    if hasattr(signal, "SIGKILL"):
+        os.kill(os.getpid(), signal.SIGKILL)
+    os._exit(137)
+
+
+def _nonsense(text: str, why: str) -> ConfigError:
+    return ConfigError(
+        f"{FAIL_AT}={text}: {why}",
+        "Write <step>:before, <step>:mid or <step>:after; #2 at the end means the second time.",
+    )
