@@ -12,12 +12,12 @@ import json
 import sys
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal, Self
 
-from pydantic import AwareDatetime
+from pydantic import model_validator
 
-from nightproof import Contract, ContractModel, Dataset, ModelPin, Window
-from nightproof.contract import PromptId, Sha256
+from nightproof import Contract, ContractModel, Dataset, ModelPin
+from nightproof.contract import Moment, PromptId, Sha256, Uri
 
 from .rates import Days, fixing_days, installed_file
 
@@ -30,14 +30,23 @@ class Inputs(ContractModel):
     """Which desk, which week, which data."""
 
     site_id: str
-    period_start: AwareDatetime
-    period_end: AwareDatetime
-    dataset_uri: str
+    period_start: Moment
+    period_end: Moment
+    dataset_uri: Uri
     dataset_sha256: Sha256
+
+    @model_validator(mode="after")
+    def _holds_a_fixing(self) -> Self:
+        if self.period_end <= self.period_start:
+            raise ValueError("periodEnd is not after periodStart; write an end after the start")
+        fixing_days(self.period_start, self.period_end)
+        return self
 
 
 class WeeklyReport(Contract):
     """All that a weekly report depends on."""
+
+    default_period: ClassVar[str] = "last week"
 
     task: Literal["weekly-report"] = "weekly-report"
     inputs: Inputs
@@ -52,8 +61,7 @@ class WeeklyReport(Contract):
     @property
     def days(self) -> Days:
         """The days whose rates are fixed within the period."""
-        window = Window(start=self.inputs.period_start, end=self.inputs.period_end)
-        return fixing_days(window.start, window.end)
+        return fixing_days(self.inputs.period_start, self.inputs.period_end)
 
 
 def weekly_contract(

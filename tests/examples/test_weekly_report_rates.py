@@ -113,15 +113,6 @@ def test_other_bytes_are_refused(tmp_path: Path):
         rates.read_verified(path, "0" * 64)
 
 
-def test_file_uris_become_paths():
-    """Percent signs are decoded; what is not a local file is refused."""
-    assert rates.local_path("file:///a%20b/c.zip") == Path("/a b/c.zip")
-    assert rates.local_path("file:/a/c.zip") == Path("/a/c.zip")
-    for uri in ("https://example.org/c.zip", "file://other/c.zip", "c.zip"):
-        with pytest.raises(ValueError, match="datasetUri"):
-            rates.local_path(uri)
-
-
 def test_five_years_before_a_leap_day():
     """29 February has a day five years earlier."""
     assert rates.years_before(date(2024, 2, 29), 5) == date(2019, 2, 28)
