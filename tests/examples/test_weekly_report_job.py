@@ -151,3 +151,22 @@ def test_the_delay_is_only_a_delay(document, monkeypatch, zip_bytes):
     monkeypatch.setenv(job.DELAY_VARIABLE, "0.25")
     assert job.analyse_currency.fn("USD", table, found.days) == plain
     assert waited == [0.25]
+
+
+def test_a_run_reports_once(document, monkeypatch, tmp_path):
+    """The whole job on a fresh store, twice: one result, one message, the same bytes."""
+    monkeypatch.chdir(tmp_path)
+    found = check(WeeklyReport, document)
+    store = f"sqlite:///{tmp_path / 'journal.db'}"
+    first = job.weekly_report.run_sync(found, store=store)
+    again = job.weekly_report.run_sync(check(WeeklyReport, document), store=store)
+    assert first == again
+    assert (first.currencies, first.active, first.anomalies) == (41, 29, [])
+    (line,) = (tmp_path / "outbox.jsonl").read_text("utf-8").splitlines()
+    assert first.report_sha256[:12] in line
+    fresh = tmp_path / "elsewhere"
+    fresh.mkdir()
+    monkeypatch.chdir(fresh)
+    monkeypatch.setenv(slack.SINK_VARIABLE, str(fresh / "outbox.jsonl"))
+    elsewhere = job.weekly_report.run_sync(found, store=f"sqlite:///{fresh / 'journal.db'}")
+    assert elsewhere == first
