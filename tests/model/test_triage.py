@@ -14,7 +14,7 @@ import urllib.error
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from email.message import Message
-from types import MappingProxyType, SimpleNamespace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -529,11 +529,14 @@ def test_slack(error: str, expected: tuple[Kind, str]) -> None:
 def test_slacks_retry_after() -> None:
     """The header of the response is a minimum, and a long one parks."""
 
-    class Response(dict[str, Any]):
-        status_code = 429
-        headers = MappingProxyType({"Retry-After": "30"})
-
-    exc = make("slack_sdk.errors.SlackApiError", response=Response(error="ratelimited"))
+    response = SimpleNamespace(
+        status_code=429,
+        headers={"Retry-After": "30"},
+        data={"ok": False, "error": "ratelimited"},
+    )
+    exc = make("slack_sdk.errors.SlackApiError", response=response)
+    assert triage(exc).retry_after == 30
+    response.data = "<html>Too many requests"
     assert triage(exc).retry_after == 30
 
 

@@ -56,7 +56,7 @@ PLACES: dict[str, tuple[str, ...]] = {
 
 _EFFECT = {"before": "intend", "mid": "act", "after": "confirm"}
 _MOMENTS = {moment for moments in PLACES.values() for moment in moments}
-_SYNTAX = re.compile(r"(?P<target>.+):(?P<moment>[^:#\]]*)(?:#(?P<n>[^:#\]]*))?", re.DOTALL)
+_SYNTAX = r"(?s)(?P<target>.+):(?P<moment>[^:#\]]*)(?:#(?P<n>[^:#\]]*))?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,7 @@ _counting = threading.Lock()
 
 def parse(text: str) -> FailAt:
     """The meaning of a ``NIGHTPROOF_FAIL_AT``; ConfigError where it has none."""
-    found = _SYNTAX.fullmatch(text.strip())
+    found = re.fullmatch(_SYNTAX, text.strip())
     if found is None:
         raise _nonsense(text, "expected <name>:before, for instance fetch_country:before")
     moment, number = found["moment"], found["n"]

@@ -206,10 +206,9 @@ def from_aws(exc: BaseException) -> Triage | None:
 
 def from_slack(exc: BaseException) -> Triage | None:
     """slack_sdk's SlackApiError: the ``error`` of a response that is often HTTP 200."""
-    response: Any = attribute(exc, "response")
-    if response is None or not hasattr(response, "get"):
-        return None
-    error = response.get("error")
+    response = attribute(exc, "response")
+    data = response if isinstance(response, Mapping) else attribute(response, "data")
+    error = data.get("error") if isinstance(data, Mapping) else None
     if not isinstance(error, str):
         return None
     reason = f"Slack {error}"
