@@ -1,1 +1,78 @@
 """nightproof: nightly jobs that finish, act once, repeat themselves and say why when they do not."""
+
+from nightproof import app as _app
+from nightproof.contract import Contract, ContractModel, Dataset, ModelPin, PromptId, Window
+from nightproof.durable.context import Artifact, idempotency_key
+from nightproof.durable.effect import Effect, effect
+from nightproof.durable.job import Job, job
+from nightproof.durable.notes import artifact, decide, expect, measure
+from nightproof.durable.once import once
+from nightproof.durable.ref import Ref
+from nightproof.durable.step import Ambient, Step, step
+from nightproof.durable.values import now, random, sleep, sleep_until, uuid, wait_for
+from nightproof.errors import (
+    AlreadyRunning,
+    EffectConflict,
+    EffectHeld,
+    Exhausted,
+    Interrupted,
+    NightproofError,
+    NotDone,
+    Permanent,
+    RunCancelled,
+    RunFailed,
+    RunParked,
+    StepFailed,
+    Transient,
+    Unauthenticated,
+)
+from nightproof.model.retry import Retry
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "AlreadyRunning",
+    "Ambient",
+    "Artifact",
+    "Contract",
+    "ContractModel",
+    "Dataset",
+    "Effect",
+    "EffectConflict",
+    "EffectHeld",
+    "Exhausted",
+    "Interrupted",
+    "Job",
+    "ModelPin",
+    "NightproofError",
+    "NotDone",
+    "Permanent",
+    "PromptId",
+    "Ref",
+    "Retry",
+    "RunCancelled",
+    "RunFailed",
+    "RunParked",
+    "Step",
+    "StepFailed",
+    "Transient",
+    "Unauthenticated",
+    "Window",
+    "artifact",
+    "decide",
+    "effect",
+    "expect",
+    "idempotency_key",
+    "job",
+    "measure",
+    "now",
+    "once",
+    "random",
+    "sleep",
+    "sleep_until",
+    "step",
+    "uuid",
+    "wait_for",
+]
+
+assert _app is not None

@@ -11,7 +11,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from nightproof.errors import ConfigError
 
@@ -28,7 +28,7 @@ class Settings:
     """Where large values are: a folder; default ``blobs`` beside the journal."""
     artifacts: str = ""
     """Where artifacts are: a folder; default ``artifacts`` beside the journal."""
-    durability: str = "full"
+    durability: Literal["full", "normal"] = "full"
     """"full": a checkpoint survives power loss; "normal": it survives a crash."""
     lease: float = 30.0
     """How long a run stays owned without a heartbeat."""

@@ -10,14 +10,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Itera
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from nightproof.errors import MisuseError
-
-if TYPE_CHECKING:
-    from nightproof.durable.effect import Effect
-    from nightproof.durable.job import Job
-    from nightproof.durable.step import Step
 
 OnError = Literal["raise", "collect"]
 
@@ -43,21 +38,24 @@ class Artifact:
 
 
 class Runtime(Protocol):
-    """What a job's body reaches through the public functions."""
+    """What a job's body reaches through the public functions.
+
+    Steps, effects and jobs appear as Any: their classes stand above this module.
+    """
 
     def call(
-        self, step: Step[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+        self, step: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Coroutine[Any, Any, Any]: ...
 
-    def map(self, step: Step[..., Any], call: MapCall) -> Coroutine[Any, Any, list[Any]]: ...
+    def map(self, step: Any, call: MapCall) -> Coroutine[Any, Any, list[Any]]: ...
 
-    def stream(self, step: Step[..., Any], call: MapCall) -> AsyncIterator[Any]: ...
+    def stream(self, step: Any, call: MapCall) -> AsyncIterator[Any]: ...
 
     def effect(
-        self, effect: Effect[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+        self, effect: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Coroutine[Any, Any, Any]: ...
 
-    def child(self, job: Job[Any, Any], contract: Any) -> Coroutine[Any, Any, Any]: ...
+    def child(self, job: Any, contract: Any) -> Coroutine[Any, Any, Any]: ...
 
     def artifact(
         self, path: str, content: str | bytes, media_type: str | None

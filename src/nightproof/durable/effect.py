@@ -10,7 +10,7 @@ from string import Formatter
 from typing import Any, Literal, ParamSpec, TypeVar, cast, overload
 
 from nightproof.durable.context import Scope, current
-from nightproof.durable.step import DEFAULT_RETRY, Callable_, seconds
+from nightproof.durable.step import DEFAULT_RETRY, Routine, seconds
 from nightproof.errors import MisuseError
 from nightproof.model.retry import Retry
 
@@ -21,7 +21,7 @@ Unknown = Literal["retry", "skip", "hold"]
 Probe = Callable[..., Any]
 
 
-class Effect(Callable_[P, R]):
+class Effect(Routine[P, R]):
     """A function that acts on the world; made by :func:`effect`.
 
     Outside a run it is an ordinary call. Inside a step it still goes through the

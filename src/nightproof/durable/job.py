@@ -166,9 +166,7 @@ def job(fn: Callable[[C], Awaitable[R]], /) -> Job[C, R]: ...
 
 
 @overload
-def job(
-    *, name: str | None = None, deadline: float | timedelta | None = None
-) -> _JobDecorator: ...
+def job(*, name: str | None = None, deadline: float | timedelta | None = None) -> _JobDecorator: ...
 
 
 def job(fn: Callable[..., Any] | None = None, /, **options: Any) -> Any:

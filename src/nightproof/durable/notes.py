@@ -34,9 +34,7 @@ def decide(what: str, *, because: str) -> None:
         found.note("decision", {"message": what, "because": because})
 
 
-async def artifact(
-    path: str, content: str | bytes, *, media_type: str | None = None
-) -> Artifact:
+async def artifact(path: str, content: str | bytes, *, media_type: str | None = None) -> Artifact:
     """Deliver a file: written whole or not at all, stamped with its sha256.
 
     A relative `path` lies in the run's own artifact folder; text is written as UTF-8.

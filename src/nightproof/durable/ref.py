@@ -33,8 +33,8 @@ class Ref(Generic[T]):
     @classmethod
     def _stored(cls, sha256: str, size: int, annotation: Any) -> Ref[T]:
         ref = cls.__new__(cls)
-        ref._value, ref._with_value = None, False
-        ref._annotation = annotation
+        ref._value, ref._with_value = None, False  # noqa: SLF001 - its own class
+        ref._annotation = annotation  # noqa: SLF001 - its own class
         ref.sha256, ref.size = sha256, size
         return ref
 
@@ -76,7 +76,7 @@ class Ref(Generic[T]):
             return cls._stored(data["sha256"], data["size"], annotation)
 
         def dump(ref: Any) -> dict[str, Any]:
-            stored: dict[str, Any] = ref._store(annotation)
+            stored: dict[str, Any] = ref._store(annotation)  # noqa: SLF001 - its own class
             return stored
 
         return core_schema.no_info_plain_validator_function(

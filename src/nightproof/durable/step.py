@@ -46,7 +46,7 @@ def seconds(value: float | timedelta | None, what: str) -> float | None:
     return number
 
 
-class Callable_(Generic[P, R]):
+class Routine(Generic[P, R]):
     """What steps and effects share: a function, its name and its codecs."""
 
     noun = "step"
@@ -88,7 +88,7 @@ class Callable_(Generic[P, R]):
         return cast(R, value)
 
 
-class Step(Callable_[P, R]):
+class Step(Routine[P, R]):
     """A function whose results are kept; made by :func:`step`.
 
     Calling it in a job's body returns the recorded result where there is one, and

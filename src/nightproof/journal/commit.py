@@ -27,14 +27,24 @@ class Committed(asyncio.Future[None]):
     its cancellation when the commit is over.
     """
 
-    def cancel(self, msg: Any | None = None) -> bool:
+    def cancel(self, msg: Any | None = None) -> bool:  # noqa: ARG002 - the signature of Future
         return False
 
 
 class Lane:
     """One run's way into the journal."""
 
-    __slots__ = ("_commits", "_dirty", "broken", "entries", "future", "run", "seq", "token", "writes")
+    __slots__ = (
+        "_commits",
+        "_dirty",
+        "broken",
+        "entries",
+        "future",
+        "run",
+        "seq",
+        "token",
+        "writes",
+    )
 
     def __init__(self, commits: GroupCommit, run: int, token: int, seq: int) -> None:
         self._commits = commits

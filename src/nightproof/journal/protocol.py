@@ -90,9 +90,7 @@ class Journal(Reader, Protocol):
         """
         ...
 
-    def commit(
-        self, batches: list[LaneBatch]
-    ) -> frozenset[int] | Awaitable[frozenset[int]]:
+    def commit(self, batches: list[LaneBatch]) -> frozenset[int] | Awaitable[frozenset[int]]:
         """Write everything in one durable transaction.
 
         Returns the runs whose token was refused (nothing of theirs was written).
@@ -103,7 +101,8 @@ class Journal(Reader, Protocol):
 
     async def index(self, run: int, inline: int) -> tuple[list[Recorded], list[int]]:
         """The replayable history of a run, outputs only up to `inline` bytes,
-        and the sequence numbers of entries that are damaged."""
+        and the sequence numbers of entries that are damaged.
+        """
         ...
 
     async def outputs(self, run: int, seqs: Sequence[int]) -> dict[int, Entry]:

@@ -243,9 +243,7 @@ class LaneBatch:
 
 def event(run: int, seq: int, at: int, data: bytes, fp: bytes = b"") -> Entry:
     """An entry that only informs: a log line, a measure, a divergence."""
-    return Entry(
-        run, seq, Kind.EVENT, 0, fp, at, 0, None, data, None, checksum(fp, data, None)
-    )
+    return Entry(run, seq, Kind.EVENT, 0, fp, at, 0, None, data, None, checksum(fp, data, None))
 
 
 @dataclass(frozen=True, slots=True)

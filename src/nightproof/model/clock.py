@@ -91,6 +91,11 @@ async def sleep(seconds: float) -> None:
     await _source.sleep(seconds)
 
 
+async def turn() -> None:
+    """Give the other tasks of the event loop a turn."""
+    await asyncio.sleep(0)
+
+
 def block(seconds: float) -> None:
     """Suspend the calling thread."""
     _source.block(seconds)

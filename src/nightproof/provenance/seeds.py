@@ -29,7 +29,7 @@ def step_seed(seed: bytes, fingerprint: bytes) -> bytes:
 
 
 _C_FUNCTIONS = ("random", "getrandbits")
-_global = random._inst
+_global = random._inst  # noqa: SLF001 - the generator behind the module's functions
 _installed = False
 
 

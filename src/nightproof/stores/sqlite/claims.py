@@ -32,7 +32,8 @@ _ATTEMPT = (
 
 def run_name(job: str, digest: str, replicate: int) -> str:
     """The public name of a run: job, contract and replicate, nothing of chance."""
-    base = f"{job.replace('_', '-')}-{sha256(f'{job}\0{digest}'.encode()).hexdigest()[:10]}"
+    identity = sha256(f"{job}\x00{digest}".encode()).hexdigest()[:10]
+    base = f"{job.replace('_', '-')}-{identity}"
     return f"{base}.{replicate}" if replicate else base
 
 
@@ -107,6 +108,4 @@ def _take(db: Database, want: Wanted, owner: Owner, run: RunRow, now: int) -> Ru
 
 def _attempt(db: Database, run: int, n: int, owner: Owner, now: int) -> None:
     process = owner.process
-    db.execute(
-        _ATTEMPT, (run, n, owner.boot, now, process.host, process.pid, process.started)
-    )
+    db.execute(_ATTEMPT, (run, n, owner.boot, now, process.host, process.pid, process.started))

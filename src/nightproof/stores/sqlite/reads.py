@@ -147,9 +147,7 @@ class SqliteReader:
     async def attempts(self, run: int) -> list[AttemptRow]:
         """See :class:`nightproof.journal.protocol.Reader`."""
         return [
-            AttemptRow(
-                row[0], row[1], row[2], row[3], row[4], row[5], ProcessIdentity(*row[6:9])
-            )
+            AttemptRow(row[0], row[1], row[2], row[3], row[4], row[5], ProcessIdentity(*row[6:9]))
             for row in self._all(
                 "SELECT run, n, boot, started, ended, outcome, host, pid, pid_started "
                 "FROM attempt WHERE run = ? ORDER BY n",

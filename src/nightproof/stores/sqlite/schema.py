@@ -66,7 +66,5 @@ RUN_COLUMNS = (
     "updated, finished, wake, waiting, result, result_blob, error, token, owner_host, owner_pid, "
     "owner_started, beat, lease_until, cancel, attempts"
 )
-EFFECT_COLUMNS = (
-    "key, name, run, state, digest, inputs, tries, at, output, blob, error, run_name"
-)
+EFFECT_COLUMNS = "key, name, run, state, digest, inputs, tries, at, output, blob, error, run_name"
 ENTRY_COLUMNS = "run, seq, kind, code, fp, at, took, inputs, output, blob, crc"

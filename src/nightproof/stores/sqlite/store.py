@@ -269,9 +269,7 @@ class SqliteJournal(SqliteReader):
 
     async def check(self) -> list[str]:
         """See :class:`nightproof.journal.protocol.Journal`."""
-        problems = [
-            row[0] for row in self._all("PRAGMA integrity_check(20)") if row[0] != "ok"
-        ]
+        problems = [row[0] for row in self._all("PRAGMA integrity_check(20)") if row[0] != "ok"]
         return problems
 
     async def close(self) -> None:
@@ -284,5 +282,3 @@ class SqliteJournal(SqliteReader):
             self._db.close()
         except apsw.BusyError as error:
             raise StoreBusy(f"the journal {self._db.path} is still in use") from error
-
-

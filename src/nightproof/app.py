@@ -1,0 +1,181 @@
+"""The composition root: picks store, blobs and engine, and starts runs."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nightproof import config
+from nightproof.blobs.protocol import Blobs
+from nightproof.config import Settings
+from nightproof.contract import ensure_clean, verify_all
+from nightproof.durable import job as jobs
+from nightproof.durable.job import Job
+from nightproof.engines.embedded import Engine, Launch, Options, Outcome, Run
+from nightproof.errors import ConfigError
+from nightproof.journal.protocol import Journal
+from nightproof.journal.records import Boot
+from nightproof.model import clock, crash, identity
+from nightproof.stores.files import FileBlobs
+from nightproof.stores.sqlite import SqliteJournal
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where a store URL puts things."""
+
+    journal: str
+    folder: Path
+
+
+def places(url: str) -> Places:
+    """Read a store URL: ``sqlite:///relative.db``, ``sqlite:////absolute.db``, ``sqlite://:memory:``.
+
+    Raises ConfigError for anything else.
+    """
+    scheme, separator, rest = url.partition("://")
+    if scheme != "sqlite" or not separator:
+        raise ConfigError(
+            f"store: cannot open '{url}'",
+            "Write sqlite:///path/journal.db (relative) or sqlite:////path/journal.db (absolute).",
+        )
+    if rest in (":memory:", "/:memory:"):
+        return Places(":memory:", Path.cwd() / ".nightproof")
+    if not rest.startswith("/") or len(rest) < 2:
+        raise ConfigError(
+            f"store: '{url}' names no file",
+            "Write sqlite:///path/journal.db (relative) or sqlite:////path/journal.db (absolute).",
+        )
+    path = Path(rest[1:]).absolute()
+    return Places(str(path), path.parent)
+
+
+def open_journal(settings: Settings) -> Journal:
+    """The journal that the settings name."""
+    where = places(settings.store)
+    return SqliteJournal(where.journal, settings.store, settings.durability)
+
+
+def open_blobs(settings: Settings) -> Blobs:
+    """The blob store that the settings name."""
+    folder = Path(settings.blobs) if settings.blobs else places(settings.store).folder / "blobs"
+    return FileBlobs(folder)
+
+
+def artifacts_root(settings: Settings) -> Path:
+    """The folder that holds a folder of artifacts for each run."""
+    if settings.artifacts:
+        return Path(settings.artifacts).absolute()
+    return places(settings.store).folder / "artifacts"
+
+
+def cache_folder(settings: Settings) -> Path:
+    """Where fetched datasets are kept, by digest."""
+    return places(settings.store).folder / "cache"
+
+
+async def boot(journal: Journal, stage: str = "boot", number: int | None = None) -> int:
+    """Write the boot record (or a later stage of it); its id."""
+    number = number if number is not None else int(clock.token_hex(6), 16)
+    command = " ".join(sys.argv)[:500]
+    await journal.boot(Boot(number, clock.now_ms(), identity.here(), command, stage))
+    return number
+
+
+class App:
+    """One store with an engine on it, for one event loop."""
+
+    def __init__(self, settings: Settings, journal: Journal | None = None, boot: int = 0) -> None:
+        crash.arm_from_environment()
+        self.settings = settings
+        self.journal = journal if journal is not None else open_journal(settings)
+        self.blobs = open_blobs(settings)
+        self.engine = Engine(self.journal, self.blobs, settings, artifacts_root(settings), boot)
+
+    async def run(
+        self,
+        job: Job[Any, Any],
+        contract: Any,
+        *,
+        replicate: int = 0,
+        options: Options | None = None,
+        target: str = "",
+        watch: Callable[[Run], None] | None = None,
+    ) -> Outcome:
+        """Check the contract, then run or resume the job."""
+        ensure_clean(contract)
+        return await self.engine.run(
+            Launch(
+                job,
+                contract,
+                replicate,
+                options or Options(),
+                target=target,
+                verify=self.verify,
+                watch=watch,
+            )
+        )
+
+    async def verify(self, contract: Any) -> None:
+        """Refuse datasets that are not what the contract says, before any step."""
+        await verify_all(contract, cache_folder(self.settings))
+
+    async def close(self) -> None:
+        """Give everything back."""
+        await self.engine.close()
+
+
+_apps: dict[tuple[int, str], App] = {}
+
+
+def _app_for(settings: Settings) -> App:
+    """The app of the running loop for a store; kept while the loop lives."""
+    loop = asyncio.get_running_loop()
+    for key, app in list(_apps.items()):
+        if app.engine.loop.is_closed():
+            del _apps[key]
+            app.engine.abandon()
+    key = (id(loop), f"{places(settings.store)}{settings}")
+    found = _apps.get(key)
+    if found is None:
+        found = _apps[key] = App(settings)
+    return found
+
+
+class _Launcher:
+    """What ``job.run`` and ``job.run_sync`` reach."""
+
+    async def __call__(self, job: Job[Any, Any], contract: Any, options: dict[str, Any]) -> Any:
+        settings = config.load(store=options.get("store"))
+        app = _app_for(settings)
+        outcome = await app.run(
+            job,
+            contract,
+            replicate=-1 if options.get("replicate") else 0,
+            options=Options(
+                effects=bool(options.get("effects")),
+                strict=bool(options.get("strict")),
+                concurrency=options.get("concurrency") or {},
+            ),
+        )
+        if outcome.error is not None:
+            raise outcome.error
+        return outcome.value
+
+    def sync(self, job: Job[Any, Any], contract: Any, options: dict[str, Any]) -> Any:
+        async def main() -> Any:
+            loop = asyncio.get_running_loop()
+            try:
+                return await self(job, contract, options)
+            finally:
+                for key in [key for key in _apps if key[0] == id(loop)]:
+                    await _apps.pop(key).close()
+
+        return asyncio.run(main())
+
+
+jobs.install(_Launcher())

@@ -1,0 +1,1 @@
+"""Implementations of the runtime; each stands alone and receives a journal."""

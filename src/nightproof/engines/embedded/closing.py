@@ -1,0 +1,257 @@
+"""From claim to outcome: verify, replay, run the body, and record how it ended."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+from nightproof.blobs.protocol import Blobs
+from nightproof.durable.job import Job
+from nightproof.engines.embedded import ending as endings
+from nightproof.engines.embedded.launching import Launch
+from nightproof.engines.embedded.ledger import brief, is_large
+from nightproof.engines.embedded.run import Run
+from nightproof.engines.embedded.state import Ending, Options, Outcome
+from nightproof.errors import (
+    CodeChanged,
+    DeadlineExceeded,
+    EffectHeld,
+    Interrupted,
+    LeaseLost,
+    NightproofError,
+    RunCancelled,
+    RunParked,
+    StepFailed,
+    StoreError,
+)
+from nightproof.journal.protocol import Journal
+from nightproof.journal.records import Finish, RunRow
+from nightproof.model import clock, crash
+from nightproof.model.code import comparable
+from nightproof.model.states import RunStatus
+from nightproof.provenance.seeds import adopt
+
+DRAIN_POLL_SECONDS = 0.02
+
+
+async def recorded(
+    journal: Journal, blobs: Blobs, job: Job[Any, Any], row: RunRow, options: Options
+) -> Outcome:
+    """The outcome of a run that is already complete."""
+    changed = {}
+    if code_changed(job, row):
+        if options.strict:
+            raise CodeChanged(
+                f"run {row.name} is complete, but the code of job '{job.name}' has changed since",
+                "Run it afresh with --replicate, or without --strict to take the recorded result.",
+            )
+        changed[f"job '{job.name}'"] = (row.code, job.code)
+    outcome = _outcome(row, RunStatus.COMPLETED)
+    data = row.result
+    if row.result_blob is not None:
+        data = await asyncio.to_thread(blobs.get, row.result_blob)
+    outcome.result, outcome.result_blob = data, row.result_blob
+    outcome.value = job.result.decode(data if data is not None else b"null")
+    outcome.code_changed = changed
+    outcome.from_record = True
+    tally = await journal.tally(row.id)
+    outcome.replayed = sum(count for kind, _, count in tally if kind in (1, 9, 11))
+    for entry in await journal.entries(row.id, kinds=(5,)):
+        note = json.loads(entry.output or b"{}")
+        outcome.artifacts.append({"path": note["path"], "sha256": note["sha256"], "manifest": None})
+    return outcome
+
+
+def code_changed(job: Job[Any, Any], row: RunRow) -> bool:
+    """Whether the job's body is not what the run was recorded with."""
+    return bool(row.code) and row.code != job.code and comparable(row.code, job.code)
+
+
+def _outcome(row: RunRow, status: RunStatus) -> Outcome:
+    return Outcome(row.name, row.job, status)
+
+
+async def attempt(run: Run, launch: Launch, before: RunStatus | None) -> Outcome:
+    """Drive the body to its end and record it."""
+    if launch.watch is not None:
+        launch.watch(run)
+    try:
+        await _prepare(run, launch, before)
+    except BaseException:
+        await _release(run, "refused")
+        raise
+    adopt(run.job.fn.__globals__)
+    deadline = _arm_deadline(run)
+    task = run.task = run.loop.create_task(run.body(launch.contract))
+    if run.ending is not None:
+        task.cancel()
+    try:
+        value = await task
+    except asyncio.CancelledError:
+        if run.ending is None:
+            # The caller's own task was cancelled: leave the run resumable.
+            run.stop(Ending("interrupted"))
+            await asyncio.gather(task, return_exceptions=True)
+            await _finish(run, RunStatus.RUNNING, "interrupted")
+            raise
+        return await _stopped(run, run.ending)
+    except Exception as error:  # noqa: BLE001 - whatever the body raises decides the run's fate
+        if run.ending is not None and not isinstance(error, StepFailed):
+            return await _stopped(run, run.ending)
+        return await _failed(run, error)
+    finally:
+        if deadline is not None:
+            deadline.cancel()
+    return await _completed(run, value)
+
+
+async def _prepare(run: Run, launch: Launch, before: RunStatus | None) -> None:
+    if launch.verify is not None:
+        await launch.verify(launch.contract)
+    ledger, row = run.ledger, run.row
+    ledger.strict = launch.options.strict
+    if before is None:
+        return
+    run.resumed = True
+    await ledger.load(retry_failures=before in (RunStatus.FAILED, RunStatus.CANCELLED))
+    if code_changed(run.job, row):
+        ledger.code_changed(f"job '{run.job.name}'", row.code, run.job.code)
+    if ledger.damaged:
+        run.note(
+            "damaged",
+            {
+                "message": f"{ledger.damaged} journal entries are damaged; their steps run again",
+                "count": ledger.damaged,
+            },
+        )
+
+
+def _arm_deadline(run: Run) -> asyncio.TimerHandle | None:
+    limit = run.job.deadline
+    if limit is None:
+        return None
+    left = run.row.created / 1000 + limit - clock.now().timestamp()
+    error = DeadlineExceeded(
+        f"run {run.row.name} took longer than its deadline of {limit:g} s",
+        "Raise @job(deadline=...) or find out what was slow with `nightproof steps`.",
+    )
+    return run.loop.call_later(max(0.0, left), run.stop, Ending("deadline", error))
+
+
+async def _completed(run: Run, value: Any) -> Outcome:
+    try:
+        data = run.job.result.encode(value)
+    except NightproofError as error:
+        return await _failed(run, error)
+    if run.resumed:
+        await endings.divergences(run)
+    if crash.armed:
+        crash.hit("complete:before", run.job.name)
+    blob = None
+    if is_large(data):
+        blob = await run.ledger.spill(data)
+    await _finish(
+        run,
+        RunStatus.COMPLETED,
+        "completed",
+        result=None if blob else data,
+        result_blob=blob,
+        code=run.job.code,
+    )
+    if crash.armed:
+        crash.hit("complete:after", run.job.name)
+    outcome = _counted(run, RunStatus.COMPLETED)
+    outcome.value = run.job.result.decode(data)
+    outcome.result, outcome.result_blob = data, blob
+    return outcome
+
+
+async def _failed(run: Run, error: BaseException) -> Outcome:
+    if isinstance(error, LeaseLost):
+        return _counted(run, RunStatus.RUNNING, error)
+    if isinstance(error, (StoreError, CodeChanged)):
+        await _release(run, "store failed")
+        return _counted(run, RunStatus.RUNNING, error)
+    problems = await _undo(run)
+    stored: dict[str, Any] = {"type": type(error).__name__, "message": brief(error)}
+    if isinstance(error, StepFailed):
+        stored |= {"step": error.step, "attempts": error.attempts, "key": error.key}
+    if problems:
+        stored["undo"] = problems
+    await _finish(run, RunStatus.FAILED, "failed", error=json.dumps(stored).encode())
+    return _counted(run, RunStatus.FAILED, error)
+
+
+async def _undo(run: Run) -> list[str]:
+    if not run.undoable:
+        return []
+    return await endings.undo(run)
+
+
+async def _stopped(run: Run, why: Ending) -> Outcome:
+    name = run.row.name
+    again = f"`nightproof resume {name}` goes on from there."
+    if why.reason == "lost":
+        return _counted(run, RunStatus.RUNNING, why.error)
+    if why.reason == "deadline":
+        return await _failed(run, why.error or DeadlineExceeded("deadline"))
+    if why.reason == "cancelled":
+        await _finish(run, RunStatus.CANCELLED, "cancelled")
+        return _counted(run, RunStatus.CANCELLED, RunCancelled(f"run {name} was cancelled", again))
+    if why.reason in ("parked", "held"):
+        wake = None if why.wake is None else int(why.wake * 1000)
+        await _finish(run, RunStatus.PARKED, why.reason, wake=wake, waiting=why.waiting)
+        until = None if wake is None else clock.from_ms(wake)
+        kind = EffectHeld if why.reason == "held" else RunParked
+        message = f"run {name} is parked: it waits for {why.waiting}"
+        if why.reason == "held":
+            message = f"run {name} stopped: {why.waiting}"
+        return _counted(run, RunStatus.PARKED, kind(message, again, until=until))
+    await _finish(run, RunStatus.RUNNING, "interrupted")
+    error = Interrupted(f"run {name} was interrupted and can be resumed", again)
+    return _counted(run, RunStatus.RUNNING, error)
+
+
+async def _finish(run: Run, status: RunStatus, outcome: str, **fields: Any) -> None:
+    lane = run.ledger.lane
+    lane.writes.extend(run.ledger.used_blobs)
+    run.ledger.used_blobs = []
+    await lane.put(Finish(status, clock.now_ms(), outcome, **fields))
+
+
+async def _release(run: Run, outcome: str) -> None:
+    """Give the lease back as well as the store allows."""
+    try:
+        run.ledger.lane.broken = None
+        await _finish(run, RunStatus.RUNNING, outcome)
+    except NightproofError:
+        # The store that failed before fails again; the lease ends with this process.
+        return
+
+
+def _counted(run: Run, status: RunStatus, error: BaseException | None = None) -> Outcome:
+    outcome = _outcome(run.row, status)
+    outcome.error = error
+    outcome.executed = run.progress.executed
+    outcome.replayed = run.progress.replayed
+    outcome.failed = run.progress.failed
+    outcome.artifacts = run.artifacts
+    outcome.divergences = run.divergences
+    outcome.code_changed = run.ledger.changed
+    return outcome
+
+
+def parked_by_child(child: Outcome) -> Ending:
+    """A parent parks with its child."""
+    error = child.error
+    until = error.until.timestamp() if isinstance(error, RunParked) and error.until else None
+    return Ending("parked", None, until, f"child run {child.name}")
+
+
+async def drain(run: Run, grace: float) -> None:
+    """Wait for the steps in flight, then end the body."""
+    until = clock.monotonic() + grace
+    while run.active and clock.monotonic() < until:
+        await clock.sleep(DRAIN_POLL_SECONDS)
+    run.stop(Ending("interrupted"))

@@ -1,0 +1,229 @@
+"""Runs jobs in the caller's event loop, on a journal that it is given."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+from typing import Any
+
+from nightproof.blobs.protocol import Blobs
+from nightproof.config import Settings
+from nightproof.contract import Contract
+from nightproof.durable.context import Scope, current
+from nightproof.durable.job import Job
+from nightproof.engines.embedded import closing
+from nightproof.engines.embedded.heartbeat import Heartbeat
+from nightproof.engines.embedded.launching import Launch
+from nightproof.engines.embedded.ledger import Ledger
+from nightproof.engines.embedded.run import Run
+from nightproof.engines.embedded.state import Attempt, Ending, Outcome
+from nightproof.engines.embedded.threads import Threads
+from nightproof.errors import AlreadyRunning, ContractError, LeaseLost
+from nightproof.journal.commit import GroupCommit
+from nightproof.journal.lease import Possession, possession
+from nightproof.journal.protocol import Journal
+from nightproof.journal.records import Claimed, Owner, RunRow, Wanted
+from nightproof.model import clock, identity
+from nightproof.model.states import RunStatus
+from nightproof.provenance import seeds
+
+CONTROL_SECONDS = 0.25
+"""How often to look for cancellations and signals from other processes."""
+
+
+class Engine:
+    """The embedded engine. One per event loop and store."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        blobs: Blobs,
+        settings: Settings,
+        artifacts_root: Path,
+        boot: int = 0,
+    ) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.journal = journal
+        self.blobs = blobs
+        self.settings = settings
+        self.artifacts_root = artifacts_root
+        self.commits = GroupCommit(journal, self.loop)
+        self.threads = Threads()
+        self.live: dict[int, Run] = {}
+        self.stopping = False
+        self._owner = Owner(identity.here(), boot, int(settings.lease * 1000))
+        self._heartbeat = Heartbeat(journal, settings.lease, self._lost_in_thread)
+        self._control: asyncio.TimerHandle | None = None
+        self._looking: asyncio.Task[None] | None = None
+        seeds.install(_own_generator)
+
+    @property
+    def numeric(self) -> bool:
+        """Whether numpy or torch is loaded."""
+        return "numpy.random" in sys.modules or "torch" in sys.modules
+
+    def numeric_libraries_loaded(self) -> bool:
+        """See :attr:`numeric`."""
+        return self.numeric
+
+    def encode_contract(self, job: Job[Any, Any], contract: Any) -> bytes:
+        """The contract's JSON, after checking that it is one the job takes."""
+        if not isinstance(contract, Contract):
+            raise ContractError(
+                f"job '{job.name}' needs a Contract, got {type(contract).__name__}",
+                "Derive the class of its parameter from nightproof.Contract.",
+            )
+        return contract.to_json().encode()
+
+    async def run(self, launch: Launch) -> Outcome:
+        """Run or resume; the outcome says how it ended.
+
+        Raises AlreadyRunning where another live attempt owns the run, and whatever
+        `launch.verify` raises.
+        """
+        job, contract = launch.job, launch.contract
+        text = self.encode_contract(job, contract)
+        want = Wanted(
+            job.name, contract.digest, text, launch.replicate, launch.target or job.target,
+            job.code, launch.parent, b'{"effects":true}' if launch.options.effects else b"{}",
+        )  # fmt: skip
+        claimed = await self._claim(want)
+        if not claimed.owned:
+            return await closing.recorded(
+                self.journal, self.blobs, job, claimed.run, launch.options
+            )
+        row = claimed.run
+        self._heartbeat.add(row.id, row.token)
+        lane = self.commits.lane(row.id, row.token, -1)
+        ledger = Ledger(self.journal, self.blobs, lane, row.name)
+        run = Run(self, job, row, ledger, launch.options)
+        self.live[row.id] = run
+        self._look_later()
+        try:
+            return await closing.attempt(run, launch, claimed.before)
+        finally:
+            self._heartbeat.remove(row.id)
+            del self.live[row.id]
+
+    async def child(self, parent: Attempt, job: Job[Any, Any], contract: Any) -> Outcome:
+        """A run inside a run; replicates have replicates of the same number."""
+        launch = Launch(job, contract, parent.row.replicate, parent.options, parent.row.id)
+        while True:
+            try:
+                outcome = await self.run(launch)
+            except AlreadyRunning:
+                await parent.waits.rest(
+                    clock.now().timestamp() + CONTROL_SECONDS, f"child run of '{job.name}'"
+                )
+                continue
+            if outcome.error is None:
+                return outcome
+            if outcome.status is RunStatus.PARKED:
+                parent.stop(closing.parked_by_child(outcome))
+                await parent.never()
+            raise outcome.error
+
+    async def _claim(self, want: Wanted) -> Claimed:
+        """Own the run, or say who does."""
+        claimed = await self.journal.claim(want, self._owner)
+        while not claimed.owned and claimed.run.status is not RunStatus.COMPLETED:
+            row = claimed.run
+            if row.id in self.live or not await self._gone(row):
+                raise AlreadyRunning(
+                    f"run {row.name} is already running on "
+                    f"{row.owner.label if row.owner else 'another process'}",
+                    f"Follow it with `nightproof watch {row.name}`; it is taken over by the next "
+                    "`nightproof run` or `resume` when that process dies.",
+                )
+            # A replicate that was just made must not become the next one.
+            again = Wanted(
+                want.job, want.digest, want.contract, row.replicate, want.target, want.code,
+                want.parent, want.options,
+            )  # fmt: skip
+            claimed = await self.journal.claim(again, self._owner, takeover=row.token)
+        return claimed
+
+    async def _gone(self, row: RunRow) -> bool:
+        """Whether the owner of `row` is dead; may watch its heartbeat for a lease."""
+        lease_ms = int(self.settings.lease * 1000)
+        state = possession(row, clock.now_ms(), lease_ms)
+        if state is not Possession.DOUBTFUL:
+            return state is not Possession.LIVE
+        until = clock.monotonic() + self.settings.lease
+        while clock.monotonic() < until:
+            await clock.sleep(self.settings.lease / 30)
+            now = await self.journal.find(row.name)
+            if now is None or now.token != row.token or now.owner is None:
+                return True
+            if now.beat != row.beat:
+                return False
+            if possession(now, clock.now_ms(), lease_ms) is Possession.DEAD:
+                return True
+        return True
+
+    async def lives(self, run_name: str) -> bool:
+        """Whether a run has a live owner."""
+        row = await self.journal.find(run_name)
+        if row is None:
+            return False
+        state = possession(row, clock.now_ms(), int(self.settings.lease * 1000))
+        return state in (Possession.LIVE, Possession.DOUBTFUL)
+
+    def stop(self) -> None:
+        """Begin no more steps, let those in flight finish, and leave the runs resumable."""
+        if self.stopping:
+            return
+        self.stopping = True
+        for run in list(self.live.values()):
+            run.halting = True
+            self.loop.create_task(closing.drain(run, self.settings.grace))
+
+    def _lost_in_thread(self, runs: frozenset[int]) -> None:
+        if not self.loop.is_closed():
+            self.loop.call_soon_threadsafe(self._lost, runs)
+
+    def _lost(self, runs: frozenset[int]) -> None:
+        for number in runs:
+            if (run := self.live.get(number)) is not None:
+                run.stop(
+                    Ending("lost", LeaseLost(f"another process has taken over run {run.row.name}"))
+                )
+
+    def _look_later(self) -> None:
+        if self._control is None:
+            self._control = self.loop.call_later(CONTROL_SECONDS, self._look)
+
+    def _look(self) -> None:
+        self._control = None
+        if self.live:
+            self._looking = self.loop.create_task(self._heed())
+            self._look_later()
+
+    async def _heed(self) -> None:
+        """Act on what other processes have asked for."""
+        if not await self.journal.changed():
+            return
+        for number in await self.journal.cancelled(self.live):
+            self.live[number].stop(Ending("cancelled"))
+        for run in self.live.values():
+            if run.waits.for_signals:
+                run.waits.arrived.set()
+
+    def abandon(self) -> None:
+        """Let go when the loop was closed without :meth:`close`."""
+        self._heartbeat.close()
+        self.threads.close()
+
+    async def close(self) -> None:
+        """Give everything back."""
+        if self._control is not None:
+            self._control.cancel()
+        self._heartbeat.close()
+        self.threads.close()
+        await self.journal.close()
+
+
+def _own_generator() -> Any:
+    found = current.get()
+    return found.rng if isinstance(found, Scope) else None

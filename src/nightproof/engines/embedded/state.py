@@ -1,0 +1,194 @@
+"""What the parts of an attempt share, and what each expects of the others."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from nightproof.config import Settings
+from nightproof.durable.context import Runtime
+from nightproof.durable.job import Job
+from nightproof.durable.step import Routine, Step
+from nightproof.engines.embedded.ledger import Ledger
+from nightproof.engines.embedded.progress import Progress
+from nightproof.engines.embedded.threads import Threads
+from nightproof.errors import NightproofError
+from nightproof.journal.records import Recorded, RunRow
+from nightproof.model.codec import Arguments
+from nightproof.model.fingerprint import Occurrences
+from nightproof.model.states import RunStatus
+from nightproof.model.triage import Triage
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How a run was asked for."""
+
+    effects: bool = False
+    """A replicate performs the effects whose keys are new."""
+    strict: bool = False
+    """Results recorded by other code are refused."""
+    concurrency: Mapping[str, int] = field(default_factory=dict)
+    """Bounds of maps by step name; they win over everything else."""
+
+
+@dataclass(slots=True)
+class Ending:
+    """Why the body is being stopped from outside."""
+
+    reason: str
+    error: NightproofError | None = None
+    wake: float | None = None
+    waiting: str = ""
+
+
+@dataclass(slots=True)
+class Outcome:
+    """How an attempt ended. `error` is what to raise, None for a completed run."""
+
+    name: str
+    job: str
+    status: RunStatus
+    value: Any = None
+    result: bytes | None = None
+    result_blob: str | None = None
+    error: BaseException | None = None
+    executed: int = 0
+    replayed: int = 0
+    failed: int = 0
+    artifacts: list[dict[str, Any]] = field(default_factory=list)
+    divergences: list[dict[str, Any]] = field(default_factory=list)
+    code_changed: dict[str, tuple[str, str]] = field(default_factory=dict)
+    from_record: bool = False
+    """The run was complete before: nothing was executed."""
+
+
+class Host(Protocol):
+    """What an attempt needs of its engine."""
+
+    loop: asyncio.AbstractEventLoop
+    settings: Settings
+    threads: Threads
+    artifacts_root: Path
+
+    def encode_contract(self, job: Job[Any, Any], contract: Any) -> bytes: ...
+
+    def numeric_libraries_loaded(self) -> bool: ...
+
+    async def child(self, parent: Attempt, job: Job[Any, Any], contract: Any) -> Outcome: ...
+
+    async def lives(self, run_name: str) -> bool: ...
+
+
+class StepPart(Protocol):
+    """Executes steps."""
+
+    async def replay(
+        self, step: Step[..., Any], found: Recorded, fp: bytes, args: Any, kwargs: Any
+    ) -> Any: ...
+
+    async def execute(
+        self,
+        step: Step[..., Any],
+        args: Any,
+        kwargs: Mapping[str, Any],
+        parts: list[bytes],
+        fp: bytes,
+        label: str,
+    ) -> Any: ...
+
+    async def once(
+        self, step: Routine[..., Any], args: Any, kwargs: Mapping[str, Any], fp: bytes
+    ) -> Any: ...
+
+    async def again(
+        self,
+        step: Step[..., Any],
+        args: Any,
+        kwargs: Mapping[str, Any],
+        fp: bytes,
+        error: Exception,
+        identity: tuple[list[bytes], str, int],
+    ) -> Any: ...
+
+    async def encoded(self, step: Routine[..., Any], value: Any) -> bytes: ...
+
+    def judge(self, step: Any, error: BaseException) -> Triage: ...
+
+
+class MintPart(Protocol):
+    """Keeps expiring values."""
+
+    by_value: dict[Any, Any]
+
+    async def call(self, step: Step[..., Any], args: Any, kwargs: Mapping[str, Any]) -> Any: ...
+
+    def substitute(
+        self, arguments: Arguments, values: tuple[Any, ...], parts: list[bytes]
+    ) -> list[bytes]: ...
+
+    def freshen(self, args: Any, kwargs: Mapping[str, Any]) -> tuple[Any, Mapping[str, Any]]: ...
+
+    async def ready(
+        self, args: Any, kwargs: Mapping[str, Any]
+    ) -> tuple[Any, Mapping[str, Any]]: ...
+
+    async def refresh(
+        self, error: Exception, args: Any, kwargs: Mapping[str, Any]
+    ) -> tuple[Any, Mapping[str, Any], bool]: ...
+
+
+class WaitPart(Protocol):
+    """Waits, and parks the run where it is long."""
+
+    def rest(
+        self, end: float | None, reason: str, event: asyncio.Event | None = None
+    ) -> Awaitable[None]: ...
+
+    async def backoff(self, delay: float, verdict: Triage, reason: str) -> None: ...
+
+
+class Attempt(Runtime, Protocol):
+    """One attempt at one run, as its parts see it."""
+
+    engine: Host
+    job: Job[Any, Any]
+    row: RunRow
+    ledger: Ledger
+    options: Options
+    loop: asyncio.AbstractEventLoop
+    settings: Settings
+    threads: Threads
+    concurrency: dict[str, int]
+    seed: bytes
+    seen: Occurrences
+    progress: Progress
+    steps: StepPart
+    mints: MintPart
+    waits: WaitPart
+    active: int
+    """Steps and effects at work, those that wait not counted."""
+    halting: bool
+    """No further step may begin."""
+    resumed: bool
+    acting: set[str]
+    executed_inputs: dict[str, list[bytes]]
+    undoable: list[tuple[Step[..., Any], Any, Any, Any, bytes]]
+    divergences: list[dict[str, Any]]
+
+    def diverged(self, found: dict[str, Any]) -> None: ...
+
+    def never(self) -> asyncio.Future[Any]: ...
+
+    def stop(self, ending: Ending) -> None: ...
+
+    def park(self, until: float | None, reason: str) -> None: ...
+
+    def hold(self, effect: str, key: str, why: str) -> None: ...
+
+    def seeds_libraries(self) -> bool: ...
+
+    async def lives(self, run_name: str) -> bool: ...

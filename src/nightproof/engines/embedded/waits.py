@@ -1,0 +1,143 @@
+"""Waiting, durably: sleeps, signals, server-told pauses, and parking when it is long."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from datetime import datetime
+from typing import Any
+
+from nightproof.engines.embedded.state import Attempt
+from nightproof.journal.records import TakeSignal
+from nightproof.model import clock
+from nightproof.model.codec import Codec
+from nightproof.model.fingerprint import fingerprint
+from nightproof.model.states import Kind
+
+CHUNK_SECONDS = 30.0
+"""Wall clocks jump; a long wait looks at the clock again this often."""
+SETTLE_SECONDS = 0.05
+"""How long a run must be idle before it parks, so that other branches can begin."""
+
+
+class Waits:
+    """What a run waits for."""
+
+    def __init__(self, run: Attempt) -> None:
+        self._run = run
+        self._open: dict[int, tuple[float | None, str]] = {}
+        self._serial = 0
+        self._parking: asyncio.TimerHandle | None = None
+        self.arrived = asyncio.Event()
+
+    @property
+    def for_signals(self) -> bool:
+        """Whether somebody waits for a signal, so that the store is worth asking."""
+        return any(reason.startswith("signal ") for _, reason in self._open.values())
+
+    async def sleep_until(self, name: str, until: datetime | float) -> None:
+        """Wait until a time, or for a duration in seconds; the end is recorded."""
+        run = self._run
+        absolute = isinstance(until, datetime)
+        stated = until.isoformat() if isinstance(until, datetime) else repr(float(until))
+        fp = run.seen.next(fingerprint(b"\0wait", [name.encode(), stated.encode()]))
+        found = run.ledger.recorded.pop(fp, None)
+        if found is not None and found.output is not None:
+            end = float(json.loads(found.output)["until"])
+        else:
+            now = clock.now().timestamp()
+            end = until.timestamp() if isinstance(until, datetime) else now + until
+            output = json.dumps({"until": end, "absolute": absolute}).encode()
+            await run.ledger.append(run.ledger.entry(Kind.WAIT, fp, output))
+        at = clock.from_ms(int(end * 1000)).isoformat(timespec="seconds")
+        await self.rest(end, f"until {at}")
+
+    async def wait_for(self, name: str, annotation: Any, timeout: float | None) -> Any:
+        """Wait for a signal; its payload is recorded when it is taken."""
+        run = self._run
+        codec: Codec[Any] = Codec(annotation, f"the payload of signal '{name}'")
+        fp = run.seen.next(fingerprint(b"\0signal", [name.encode()]))
+        found = run.ledger.recorded.pop(fp, None)
+        end = None
+        if found is not None and found.kind == Kind.SIGNAL:
+            data = await run.ledger.whole(found)
+            if data is not None:
+                return codec.decode(data)
+        elif found is not None and found.output is not None:
+            end = json.loads(found.output)["until"]
+        elif timeout is not None:
+            end = clock.now().timestamp() + timeout
+            output = json.dumps({"until": end}).encode()
+            await run.ledger.append(run.ledger.entry(Kind.WAIT, fp, output))
+        while True:
+            self.arrived.clear()
+            for signal in await run.ledger.journal.signals(run.row.id):
+                if signal.name == name:
+                    value = codec.decode(signal.payload)
+                    run.ledger.lane.put(TakeSignal(signal.id))
+                    await run.ledger.append(run.ledger.entry(Kind.SIGNAL, fp, codec.encode(value)))
+                    return value
+            if end is not None and clock.now().timestamp() >= end:
+                raise TimeoutError(f"no signal '{name}' within {timeout:g} s")
+            await self.rest(end, f"signal '{name}'", self.arrived)
+
+    async def backoff(self, delay: float, verdict: Any, reason: str) -> None:
+        """The pause before another try; parks the run where it is long."""
+        end = clock.now().timestamp() + delay
+        if verdict.resets_at is not None:
+            end = max(end, verdict.resets_at.timestamp())
+        self._run.active -= 1
+        try:
+            await self.rest(end, f"retry of {reason}")
+        finally:
+            self._run.active += 1
+
+    async def rest(
+        self, end: float | None, reason: str, event: asyncio.Event | None = None
+    ) -> None:
+        """Suspend until wall-clock time `end` (seconds) or until `event`."""
+        run = self._run
+        self._serial += 1
+        number = self._serial
+        self._open[number] = (end, reason)
+        run.progress.waiting[number] = reason
+        try:
+            self._consider_parking()
+            while not (event is not None and event.is_set()):
+                left = None if end is None else end - clock.now().timestamp()
+                if left is not None and left <= 0:
+                    return
+                chunk = CHUNK_SECONDS if left is None else min(left, CHUNK_SECONDS)
+                if event is None:
+                    await clock.sleep(chunk)
+                else:
+                    await _event_or(event, chunk)
+        finally:
+            del self._open[number]
+            del run.progress.waiting[number]
+
+    def _consider_parking(self) -> None:
+        if self._parking is None and self._idle():
+            self._parking = self._run.loop.call_later(SETTLE_SECONDS, self._park)
+
+    def _idle(self) -> bool:
+        if self._run.active or not self._open:
+            return False
+        soon = clock.now().timestamp() + self._run.settings.park_after
+        return all(end is None or end > soon for end, _ in self._open.values())
+
+    def _park(self) -> None:
+        self._parking = None
+        if not self._idle() or self._run.halting:
+            return
+        ends = [end for end, _ in self._open.values() if end is not None]
+        reason = "; ".join(sorted({reason for _, reason in self._open.values()}))
+        self._run.park(min(ends) if ends else None, reason)
+
+
+async def _event_or(event: asyncio.Event, seconds: float) -> None:
+    try:
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    except TimeoutError:
+        return

@@ -1,0 +1,1 @@
+"""Implementations of the journal and of blobs; each stands alone."""
