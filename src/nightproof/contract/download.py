@@ -96,6 +96,7 @@ class _Redirects(HTTPRedirectHandler):
         wrong = fault(newurl)
         leaves = is_loopback(newurl) and not is_loopback(req.full_url)
         if wrong or leaves or newurl.startswith("file:"):
+            fp.close()
             raise ContractError(
                 f"the dataset {bare(req.full_url)} is redirected to {bare(newurl)}, "
                 "which is not followed",
@@ -118,6 +119,11 @@ def _refused(uri: str, status: int, retry_after: str | None) -> NightproofError:
     if status in (408, 425, 429) or status >= 500:
         wait = float(retry_after) if retry_after and retry_after.isdigit() else None
         return Transient(said, "Run again later.", retry_after=wait)
+    if 300 <= status < 400:
+        return ContractError(
+            f"the dataset {bare(uri)} is redirected to an address that is not followed",
+            "Write the https address that holds the file.",
+        )
     if status in (401, 403):
         return ContractError(
             said, "Datasets are fetched without credentials: download it and name the file."

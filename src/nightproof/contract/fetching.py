@@ -96,10 +96,7 @@ def hashed(path: Path, uri: str) -> Located:
         with open(path, "rb", buffering=0, opener=_nonblocking) as file:
             before = os.fstat(file.fileno())
             if not stat.S_ISREG(before.st_mode):
-                raise ContractError(
-                    f"the dataset {bare(uri)} is not a regular file: {path}",
-                    "Name a file; pack a directory into an archive first.",
-                )
+                raise IsADirectoryError
             while piece := file.read(CHUNK):
                 digest.update(piece)
             after = os.fstat(file.fileno())
@@ -108,6 +105,11 @@ def hashed(path: Path, uri: str) -> Located:
             f"the dataset {bare(uri)} does not exist: there is no {path.absolute()}",
             "A relative file: URI starts at the contract's folder, or at the working directory "
             "for a contract that is not a file.",
+        ) from None
+    except IsADirectoryError:
+        raise ContractError(
+            f"the dataset {bare(uri)} is not a regular file: {path}",
+            "Name a file; pack a directory into an archive first.",
         ) from None
     except OSError as error:
         raise ContractError(

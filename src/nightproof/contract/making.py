@@ -93,7 +93,7 @@ class _Maker:
             if key != name and name in document:
                 document[key] = document.pop(name)
             value = self._completed(field.annotation, document.get(key), field.is_required())
-            if value is not None:
+            if value is not None or key in document:
                 document[key] = value
         self._fill_periods(model, document)
         self._fill_hashes(model, document)

@@ -136,7 +136,7 @@ TIME_LIKE = "write date, time and offset, like 2026-10-19T00:00:00+02:00"
 
 def _explained(error: ValidationError, model: type[BaseModel], raw: Any) -> Iterator[Finding]:
     for problem in error.errors(include_url=False, include_input=True):
-        path, owner = _place(problem["loc"], model, raw)
+        path, owner = _place(problem["loc"], model, raw, problem["type"] == "missing")
         yield _explain(problem, path, owner)
 
 
@@ -159,7 +159,8 @@ def _explain(problem: Any, path: str, owner: type[BaseModel] | None) -> Finding:
     if kind.startswith("date_"):
         return Finding(path, f"{got} is not a date", "write it like 2026-10-19", "date")
     if kind in ("literal_error", "enum"):
-        return Finding(path, f"is {got}", f"write {context.get('expected', '')}", "literal")
+        expected = str(context.get("expected", "")).replace("'", '"')
+        return Finding(path, f"is {got}", f"write {expected}", "literal")
     if kind == "string_pattern_mismatch":
         pattern = context.get("pattern", "")
         return Finding(
@@ -172,7 +173,7 @@ def _explain(problem: Any, path: str, owner: type[BaseModel] | None) -> Finding:
 
 
 def _place(
-    loc: tuple[int | str, ...], model: type[BaseModel], raw: Any
+    loc: tuple[int | str, ...], model: type[BaseModel], raw: Any, missing: bool
 ) -> tuple[str, type[BaseModel] | None]:
     """The path of `loc` in the JSON, and the model that declares its last part.
 
@@ -182,8 +183,8 @@ def _place(
     path, owner, at = "", model, raw
     holder: type[BaseModel] | None = model
     for index, part in enumerate(loc):
-        last = index == len(loc) - 1
-        if isinstance(at, Mapping) and (part in at or last):
+        absent = missing and index == len(loc) - 1
+        if isinstance(at, Mapping) and (part in at or absent):
             path, owner = join(path, str(part)), holder or owner
             holder, at = _declared(holder, str(part)), at.get(part)
         elif isinstance(at, list | tuple) and isinstance(part, int) and part < len(at):
