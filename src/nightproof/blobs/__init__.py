@@ -1,0 +1,1 @@
+"""Large values, stored once under their sha256 outside the journal."""
