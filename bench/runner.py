@@ -69,7 +69,7 @@ def measure(contender: Contender, *, quick: bool, profile: int = 0) -> dict[str,
     if profile:
         print(head)
     if not mark:
-        print(f"{contender.label} failed:\n{err.strip()[-2000:]}", file=sys.stderr)
+        print(f"{contender.label} failed:\n{err.strip()[-600:]}", file=sys.stderr)
         last = (err.strip() or "no output").splitlines()[-1]
         raise Unavailable(f"failed: {last.partition(':')[0]}")  # no paths in the report
     result: dict[str, Any] = json.loads(tail)

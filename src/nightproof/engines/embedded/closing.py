@@ -96,7 +96,7 @@ async def attempt(run: Run, launch: Launch, before: RunStatus | None) -> Outcome
             await _finish(run, RunStatus.RUNNING, "interrupted")
             raise
         return await _stopped(run, run.ending)
-    except Exception as error:  # noqa: BLE001 - whatever the body raises decides the run's fate
+    except Exception as error:
         if run.ending is not None and not isinstance(error, StepFailed):
             return await _stopped(run, run.ending)
         return await _failed(run, error)

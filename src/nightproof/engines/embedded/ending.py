@@ -26,7 +26,7 @@ async def undo(run: Attempt) -> list[str]:
         step, args, kwargs, result, fp = run.undoable.pop()
         try:
             await _undo(step, args, kwargs, result)
-        except Exception as error:  # noqa: BLE001 - one failed undo must not keep the others from running
+        except Exception as error:
             problems.append(f"undo of step '{step.name}' failed: {brief(error)}")
             run.note("undo-failed", {"step": step.name, "message": problems[-1]})
             continue
