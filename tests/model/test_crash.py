@@ -30,8 +30,8 @@ for key in ("US", "JP", "DE"):
     reach("item:after", f"fetch[{key}]")
 for moment in ("intend", "act", "confirm"):
     reach(f"effect:{moment}", "post")
-reach("complete:before")
-reach("complete:after")
+reach("complete:before", "night")
+reach("complete:after", "night")
 """
 
 
@@ -70,6 +70,8 @@ def test_points_are_inert_without_the_variables() -> None:
         ("load:after", "step:mid load"),
         ("fetch[JP]:before", "item:after fetch[US]"),
         ("item fetch:after#2", "item:before fetch[JP]"),
+        ("fetch:before", "step:after load"),
+        ("fetch:after#3", "item:before fetch[DE]"),
         ("item:before#3", "item:after fetch[JP]"),
         ("post:before", "item:after fetch[DE]"),
         ("effect post:act", "effect:intend post"),
@@ -86,13 +88,14 @@ def test_the_process_is_killed_at_the_point(fail_at: str, last: str | None) -> N
 
 
 @pytest.mark.parametrize(
-    "fail_at", ["load:before#2", "fetch:before", "other:after", "fetch[FR]:after"]
+    "fail_at",
+    ["load:before#2", "step fetch:before", "other:after", "night:after", "fetch[FR]:after"],
 )
 def test_a_point_that_is_not_reached_kills_nobody(fail_at: str) -> None:
     """A name, a key or a count that does not occur leaves the process alone."""
     code, printed = run(NIGHTPROOF_FAIL_AT=fail_at)
     assert code == 0
-    assert printed[-1] == "complete:after "
+    assert printed[-1] == "complete:after night"
 
 
 def test_a_trace_enumerates_the_points_and_each_can_be_failed_at(tmp_path: Path) -> None:
@@ -129,7 +132,7 @@ def test_the_trace_holds_the_point_that_killed(tmp_path: Path) -> None:
         "load:before#-1",
         "step load:act",
         "complete:mid",
-        "artifact a.md:mid",
+        "artifact a.md:act",
     ],
 )
 def test_nonsense_is_refused(text: str) -> None:

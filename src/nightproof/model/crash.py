@@ -12,10 +12,11 @@ Nothing happens unless the environment asks for it. Code on the way does::
     place    = step | item | effect | artifact | complete
     moment   = before | mid | after | intend | act | confirm
 
-    fetch_country:before          before step, effect or artifact fetch_country
-    fetch_country:mid             in its middle: done, and not recorded
+    load:before                   before step, effect or artifact load, or an item of map load
+    load:mid                      in its middle: done, and not recorded
     fetch_country[JP]:after       after the item with key JP of its map is recorded
-    item fetch_country:after#500  after the 500th item is recorded, whichever it is
+    fetch_country:after#500       after its 500th item is recorded, whichever that is
+    step load:after#2             after step load is recorded for the second time
     effect post_report:act        after the act, before its outcome is recorded
     complete:before               before the run is recorded as completed
 
@@ -49,7 +50,7 @@ PLACES: dict[str, tuple[str, ...]] = {
     "step": ("before", "mid", "after"),
     "item": ("before", "mid", "after"),
     "effect": ("intend", "act", "confirm"),
-    "artifact": ("before", "after"),
+    "artifact": ("before", "mid", "after"),
     "complete": ("before", "after"),
 }
 """The points of shipped code: ``place:moment``."""
@@ -74,10 +75,11 @@ class FailAt:
         wanted = _EFFECT.get(self.moment, self.moment) if place == "effect" else self.moment
         if moment != wanted or self.place not in {None, place}:
             return False
+        if self.place is None and place == "complete":  # which carries the name of the job
+            return False
         if not self.name or self.name == detail:
             return True
-        # "item fetch:after" means any item of fetch; a bare name means no items.
-        return self.place == "item" and detail.partition("[")[0] == self.name
+        return place == "item" and detail.partition("[")[0] == self.name
 
 
 _target: FailAt | None = None
@@ -152,8 +154,8 @@ def disarm() -> None:
 def hit(point: str, detail: str = "") -> None:
     """A point is reached: trace it, and die if it is the one.
 
-    `detail` is the name of the step, effect or artifact, with the key of an
-    item in brackets.
+    `detail` is the name of the step, effect, artifact or job; for an item, that
+    of its step with the key in brackets.
     """
     global _matched
     with _counting:
