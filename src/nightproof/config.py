@@ -18,7 +18,7 @@ from nightproof.errors import ConfigError
 DEFAULT_STORE = "sqlite:///.nightproof/journal.db"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Settings:
     """Everything that can be set; durations in seconds."""
 
@@ -56,6 +56,8 @@ class Settings:
 
 
 _NAMES = {item.name for item in fields(Settings)}
+VARIABLES = tuple(sorted(f"NIGHTPROOF_{name.upper()}" for name in _NAMES - {"concurrency"}))
+"""The environment variables that settings are read from."""
 _NUMBERS = {"lease", "park_after", "grace"}
 
 

@@ -18,6 +18,8 @@ LAZY_SECONDS = 0.02
 """How long an entry that nobody waits for may stay in memory."""
 LAZY_ENTRIES = 256
 """How many of them may."""
+COMMITS_PER_TURN = 32
+"""After so many commits in a row the event loop gets a turn."""
 
 
 class Committed(asyncio.Future[None]):
@@ -67,6 +69,25 @@ class Lane:
         self.entries.append(entry)
         return self.sync()
 
+    def append_alone(self, entry: Entry) -> Committed | None:
+        """As :meth:`append`, for work that nothing else runs beside.
+
+        There is nothing to share a commit with, so it is made at once where the
+        store can; None then says that the entry is on disk. Now and then the event
+        loop gets its turn all the same, for signals and timers.
+        """
+        commits = self._commits
+        if self.broken is not None or not commits.may_commit_now():
+            return self.append(entry)
+        self.entries.append(entry)
+        if not self._dirty:
+            self._dirty = True
+            commits.dirty.append(self)
+        commits.flush()
+        if self.broken is not None:
+            raise self.broken
+        return None
+
     def put(self, write: Write) -> Committed:
         """As :meth:`append`, for the other kinds of record."""
         self.writes.append(write)
@@ -111,6 +132,7 @@ class GroupCommit:
         self.loop = loop
         self.dirty: list[Lane] = []
         self.commits = 0
+        self._in_a_row = 0
         self._journal = journal
         self._scheduled = False
         self._timer: asyncio.TimerHandle | None = None
@@ -120,19 +142,33 @@ class GroupCommit:
         """A lane for a run whose history ends at `seq`."""
         return Lane(self, run, token, seq)
 
+    def may_commit_now(self) -> bool:
+        """Whether a commit may be made in the middle of a turn of the event loop."""
+        self._in_a_row += 1
+        return (
+            self._in_a_row < COMMITS_PER_TURN
+            and self._running is None
+            and self._journal.commits_inline
+        )
+
     def soon(self) -> None:
         """Commit in the next turn of the event loop."""
         if not self._scheduled:
             self._scheduled = True
-            self.loop.call_soon(self._flush)
+            self.loop.call_soon(self._turn)
 
     def lazily(self, lane: Lane) -> None:
         """Commit `lane` with the next commit, or a little later on its own."""
         self.dirty.append(lane)
         if self._timer is None and not self._scheduled:
-            self._timer = self.loop.call_later(LAZY_SECONDS, self._flush)
+            self._timer = self.loop.call_later(LAZY_SECONDS, self._turn)
 
-    def _flush(self) -> None:
+    def _turn(self) -> None:
+        self._in_a_row = 0
+        self.flush()
+
+    def flush(self) -> None:
+        """Commit everything that is waiting."""
         self._scheduled = False
         if self._timer is not None:
             self._timer.cancel()

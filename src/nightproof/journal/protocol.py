@@ -77,6 +77,11 @@ class Journal(Reader, Protocol):
     the run's is refused, whatever else the same commit holds.
     """
 
+    @property
+    def commits_inline(self) -> bool:
+        """Whether :meth:`commit` is done when it returns."""
+        ...
+
     async def boot(self, boot: Boot) -> None:
         """Record that a process started, or a later stage of its start."""
         ...

@@ -158,7 +158,7 @@ class _Act:
     async def _busy_elsewhere(self, row: EffectRow) -> bool:
         if row.state is not EffectState.INTENDED:
             return False
-        if row.run == self.run.row.id:
+        if row.run_name == self.run.row.name:
             # A concurrent call in this very attempt; an earlier attempt's is not live.
             return self.key in self.run.acting
         return await self.run.lives(row.run_name)

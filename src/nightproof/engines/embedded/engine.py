@@ -59,13 +59,13 @@ class Engine:
         seeds.install(_own_generator)
 
     @property
-    def numeric(self) -> bool:
-        """Whether numpy or torch is loaded."""
-        return "numpy.random" in sys.modules or "torch" in sys.modules
+    def alone(self) -> bool:
+        """Whether only one run is live, so that commits need not be shared."""
+        return len(self.live) == 1
 
     def numeric_libraries_loaded(self) -> bool:
-        """See :attr:`numeric`."""
-        return self.numeric
+        """Whether a library with a global generator of its own is loaded."""
+        return "numpy.random" in sys.modules or "torch" in sys.modules
 
     def encode_contract(self, job: Job[Any, Any], contract: Any) -> bytes:
         """The contract's JSON, after checking that it is one the job takes."""

@@ -90,6 +90,12 @@ class Ledger:
             self.lane.writes.extend(used)
         return self.lane.append(entry)
 
+    def append_alone(self, entry: Entry) -> Committed | None:
+        """As :meth:`append`; None says that the entry is on disk already."""
+        if self.used_blobs:
+            return self.append(entry)
+        return self.lane.append_alone(entry)
+
     def note(self, kind: str, data: dict[str, Any]) -> None:
         """Add an informing entry to the history; nobody waits for it."""
         text = json.dumps({"kind": kind, **data}, ensure_ascii=False, default=str)

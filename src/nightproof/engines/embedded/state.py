@@ -74,6 +74,11 @@ class Host(Protocol):
     threads: Threads
     artifacts_root: Path
 
+    @property
+    def alone(self) -> bool:
+        """Whether only one run is live, so that commits need not be shared."""
+        ...
+
     def encode_contract(self, job: Job[Any, Any], contract: Any) -> bytes: ...
 
     def numeric_libraries_loaded(self) -> bool: ...

@@ -113,11 +113,11 @@ class Steps:
             if crash.armed:
                 crash.hit("item:mid" if label else "step:mid", point or step.name)
             data = await self.encoded(step, value)
+            await self.record(step, data, parts, fp, label, code, started)
         except CodecError as error:
             raise await self.failed(step, parts, fp, label, code, error, []) from error
         finally:
             run.active -= 1
-        await self.record(step, data, parts, fp, label, code, started)
         if crash.armed:
             crash.hit("item:after" if label else "step:after", point or step.name)
         result = step.result.decode(data)
@@ -152,6 +152,10 @@ class Steps:
             run.executed_inputs.setdefault(step.name, []).append(inputs)
         if step.pure and not ledger.used_blobs:
             ledger.lane.later(entry)
+        elif run.active == 1 and run.engine.alone:
+            waiting = ledger.append_alone(entry)
+            if waiting is not None:
+                await waiting
         else:
             await ledger.append(entry)
 

@@ -18,7 +18,7 @@ CREATE TABLE boot (
     started INTEGER NOT NULL, command TEXT NOT NULL, stage TEXT NOT NULL
 );
 CREATE TABLE run (
-    id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE, job TEXT NOT NULL,
+    id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, job TEXT NOT NULL,
     digest TEXT NOT NULL,
     replicate INTEGER NOT NULL, contract BLOB NOT NULL, target TEXT NOT NULL, code TEXT NOT NULL,
     parent INTEGER, options BLOB NOT NULL, status TEXT NOT NULL, created INTEGER NOT NULL,
@@ -50,7 +50,6 @@ CREATE TABLE signal (
 CREATE TABLE blob_use (
     digest TEXT NOT NULL, run INTEGER NOT NULL, size INTEGER NOT NULL, PRIMARY KEY (digest, run)
 ) WITHOUT ROWID;
-CREATE INDEX run_open ON run (status) WHERE status IN ('running', 'parked');
 CREATE INDEX run_child ON run (parent) WHERE parent IS NOT NULL;
 CREATE INDEX effect_run ON effect (run);
 CREATE INDEX signal_run ON signal (run) WHERE taken = 0;

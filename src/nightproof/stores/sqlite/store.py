@@ -48,6 +48,8 @@ class SqliteJournal(SqliteReader):
     only now and then, so that power loss (not a crash) may cost the newest ones.
     """
 
+    commits_inline = True
+
     def __init__(self, path: str, url: str, durability: Durability = "full") -> None:
         super().__init__(Database(path, durability), url)
         self._pulse_db: Database | None = None
@@ -190,8 +192,9 @@ class SqliteJournal(SqliteReader):
 
     async def cancelled(self, runs: Iterable[int]) -> frozenset[int]:
         """See :class:`nightproof.journal.protocol.Journal`."""
-        asked = self._all("SELECT id FROM run WHERE cancel = 1 AND status = 'running'")
-        return frozenset(row[0] for row in asked) & frozenset(runs)
+        return frozenset(
+            run for run in runs if self._all("SELECT 1 FROM run WHERE id = ? AND cancel = 1", run)
+        )
 
     async def request_cancel(self, run: int) -> bool:
         """See :class:`nightproof.journal.protocol.Journal`."""
