@@ -31,7 +31,7 @@ def run_row(row: Row, *, quick: bool, rounds: int | None, ours: bool) -> dict[st
     values: dict[str, list[float]] = {}
     skipped: dict[str, str] = {}
     details: dict[str, str] = {}
-    chosen = [one for one in row.contenders if not ours or one.ours or _is_raw(one.target)]
+    chosen = [one for one in row.contenders if not (ours and one.peer)]
     for number in range(rounds or (min(row.rounds, 2) if quick else row.rounds)):
         for contender in chosen:
             done = contender.rounds is not None and number >= contender.rounds
@@ -46,10 +46,6 @@ def run_row(row: Row, *, quick: bool, rounds: int | None, ours: bool) -> dict[st
             if result.get("detail"):
                 details[contender.label] = result["detail"]
     return {"values": values, "skipped": skipped, "details": details, "quick": quick}
-
-
-def _is_raw(target: str) -> bool:
-    return "dbos" not in target and "absurd" not in target and "satay" not in target
 
 
 def main() -> int:

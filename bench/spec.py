@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 NIGHTPROOF = "nightproof"
+PEERS = ("DBOS", "Absurd", "satay")
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,10 @@ class Contender:
     @property
     def ours(self) -> bool:
         return self.label.startswith(NIGHTPROOF)
+
+    @property
+    def peer(self) -> bool:
+        return self.label.startswith(PEERS)
 
     def arguments(self, *, quick: bool) -> dict[str, Any]:
         return {**self.params, **(self.quick if quick else {})}
