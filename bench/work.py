@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import random
 import time
@@ -30,10 +31,12 @@ def rows_of(size: int, seed: int) -> list[dict[str, Any]]:
 
 
 def text_of(size: int, seed: int) -> str:
-    """Text of `size` characters, made of words."""
+    """Text of `size` characters: words as frequent as in prose (the n-th one 1/n)."""
     draw = random.Random(seed)
-    words = ["".join(draw.choices("abcdefghijklmnopqrstuvwxyz", k=7)) for _ in range(4096)]
-    return " ".join(draw.choices(words, k=size // 8 + 1))[:size]
+    letters = "etaoinshrdlcumwfgypbvk"
+    words = ["".join(draw.choices(letters, k=draw.randint(2, 10))) for _ in range(5000)]
+    often = list(itertools.accumulate(1 / rank for rank in range(1, len(words) + 1)))
+    return " ".join(draw.choices(words, cum_weights=often, k=size // 4))[:size]
 
 
 def value_of(shape: str, size: int, seed: int) -> Any:
