@@ -28,7 +28,7 @@ reach("step:after", "load")
 for key in ("US", "JP", "DE"):
     reach("item:before", f"fetch[{key}]")
     reach("item:after", f"fetch[{key}]")
-for moment in ("intend", "act", "confirm"):
+for moment in ("before", "intend", "act", "confirm"):
     reach(f"effect:{moment}", "post")
 reach("complete:before", "night")
 reach("complete:after", "night")
@@ -74,7 +74,9 @@ def test_points_are_inert_without_the_variables() -> None:
         ("fetch:after#3", "item:before fetch[DE]"),
         ("item:before#3", "item:after fetch[JP]"),
         ("post:before", "item:after fetch[DE]"),
+        ("post:intend", "effect:before post"),
         ("effect post:act", "effect:intend post"),
+        ("post:mid", "effect:intend post"),
         ("post:after", "effect:act post"),
         ("complete:before", "effect:confirm post"),
         ("step:before#1", None),
@@ -103,9 +105,9 @@ def test_a_trace_enumerates_the_points_and_each_can_be_failed_at(tmp_path: Path)
     trace = tmp_path / "trace"
     assert run(NIGHTPROOF_CRASH_TRACE=str(trace))[0] == 0
     points = [json.loads(line) for line in trace.read_text().splitlines()]
-    assert len(points) == 14
+    assert len(points) == 15
     assert points[3] == {"point": "item:before", "detail": "fetch[US]", "n": 1}
-    for index in (0, 6, 10, 13):
+    for index in (0, 6, 10, 14):
         code, printed = run(NIGHTPROOF_FAIL_AT=crash.exactly(**points[index]))
         assert (code, len(printed)) == (-signal.SIGKILL, index)
 
@@ -132,6 +134,7 @@ def test_the_trace_holds_the_point_that_killed(tmp_path: Path) -> None:
         "load:before#-1",
         "step load:act",
         "complete:mid",
+        "batch:mid",
         "artifact a.md:act",
     ],
 )
@@ -159,8 +162,41 @@ def test_a_step_may_be_called_like_a_place() -> None:
     assert not found.matches("step:before", "load")
 
 
-def test_an_unwritable_trace_is_a_clear_error(tmp_path: Path) -> None:
+def test_batches_are_counted_and_never_meant_by_a_bare_name() -> None:
+    """`batch:after#3` is the third commit; a step called batch is another thing."""
+    assert crash.parse("batch:after#3") == crash.FailAt("batch", "", "after", 3)
+    assert not crash.parse("load:after").matches("batch:after", "")
+    assert crash.parse(crash.exactly("batch:before", "", 2)).matches("batch:before", "")
+
+
+def test_a_lazy_point_says_so_in_the_trace(tmp_path: Path) -> None:
+    """What a pure step has recorded may be lost: the trace tells it apart."""
+    crash.arm_from_environment({"NIGHTPROOF_CRASH_TRACE": str(tmp_path / "trace")})
+    crash.hit("step:after", "sum", lazy=True)
+    crash.hit("step:after", "load")
+    lines = [json.loads(line) for line in (tmp_path / "trace").read_text().splitlines()]
+    assert [line.get("lazy", False) for line in lines] == [True, False]
+
+
+def test_acts_are_counted_only_where_a_drill_asks(tmp_path: Path) -> None:
+    """One line an act in the ledger, none without one."""
+    crash.acted("post", "post/1", "abc", b"\x01", b"7")
+    crash.arm_from_environment({"NIGHTPROOF_DRILL_LEDGER": str(tmp_path / "ledger")})
+    assert crash.armed
+    crash.acted("post", "post/1", "abc", b"\x01", b'{"id":7}')
+    (line,) = (tmp_path / "ledger").read_text().splitlines()
+    assert json.loads(line) == {
+        "effect": "post",
+        "key": "post/1",
+        "idempotencyKey": "abc",
+        "digest": "01",
+        "output": '{"id":7}',
+    }
+
+
+@pytest.mark.parametrize("variable", ["NIGHTPROOF_CRASH_TRACE", "NIGHTPROOF_DRILL_LEDGER"])
+def test_an_unwritable_trace_is_a_clear_error(tmp_path: Path, variable: str) -> None:
     """The error names the variable and the path."""
     path = str(tmp_path / "no" / "trace")
-    with pytest.raises(ConfigError, match="NIGHTPROOF_CRASH_TRACE="):
-        crash.arm_from_environment({"NIGHTPROOF_CRASH_TRACE": path})
+    with pytest.raises(ConfigError, match=f"{variable}="):
+        crash.arm_from_environment({variable: path})

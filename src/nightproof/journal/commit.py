@@ -13,6 +13,7 @@ from typing import Any
 from nightproof.errors import LeaseLost, NightproofError
 from nightproof.journal.protocol import Journal
 from nightproof.journal.records import Entry, LaneBatch, Write
+from nightproof.model import crash
 
 LAZY_SECONDS = 0.02
 """How long an entry that nobody waits for may stay in memory."""
@@ -179,6 +180,8 @@ class GroupCommit:
         lanes, self.dirty = self.dirty, []
         if not lanes:
             return
+        if crash.armed:
+            crash.hit("batch:before")
         taken = [(lane, *lane.take()) for lane in lanes]
         try:
             answer = self._journal.commit([batch for _, batch, _ in taken])
@@ -210,6 +213,8 @@ class GroupCommit:
     def _acknowledge(
         self, taken: list[tuple[Lane, LaneBatch, Committed | None]], refused: frozenset[int]
     ) -> None:
+        if crash.armed:
+            crash.hit("batch:after")
         for lane, _, future in taken:
             if lane.run in refused:
                 lane.broken = LeaseLost(

@@ -119,7 +119,7 @@ class Steps:
         finally:
             run.active -= 1
         if crash.armed:
-            crash.hit("item:after" if label else "step:after", point or step.name)
+            crash.hit("item:after" if label else "step:after", point or step.name, lazy=step.pure)
         result = step.result.decode(data)
         if step.undo is not None:
             run.undoable.append((step, args, kwargs, result, fp))
