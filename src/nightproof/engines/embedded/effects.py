@@ -13,14 +13,14 @@ from nightproof.durable.effect import Effect
 from nightproof.engines.embedded.ledger import brief, failure_output, is_large
 from nightproof.engines.embedded.state import Attempt
 from nightproof.engines.embedded.steps import MISSING, note_of, recorded_failure, tries
-from nightproof.errors import AttemptNote, EffectConflict, StepFailed, StoreError
+from nightproof.errors import AttemptNote, CodecError, EffectConflict, StepFailed, StoreError
 from nightproof.journal.records import EffectRow, LaneBatch, Settle
 from nightproof.model import clock, crash
 from nightproof.model.fingerprint import fingerprint, summary
 from nightproof.model.states import EffectState, Kind
 
 OTHERS_POLL_SECONDS = 0.2
-"""How often to look whether another run has settled the effect it is performing."""
+"""How often to look whether another call or run has settled the effect it is performing."""
 
 
 class Effects:
@@ -78,6 +78,17 @@ class _Act:
         self.notes: list[AttemptNote] = []
 
     async def perform(self) -> Any:
+        """Act, or learn what became of the act; one call of a key at a time."""
+        acting = self.run.acting
+        while self.key in acting:
+            await clock.sleep(OTHERS_POLL_SECONDS)
+        acting.add(self.key)
+        try:
+            return await self._perform()
+        finally:
+            acting.discard(self.key)
+
+    async def _perform(self) -> Any:
         run, effect = self.run, self.effect
         if run.halting:
             await run.never()
@@ -96,7 +107,9 @@ class _Act:
             try:
                 self._crash("intend")
                 value = await self._act()
-                self._crash("act")
+                if crash.armed:
+                    await self._witness(value)
+                    self._crash("act")
                 data = await run.steps.encoded(effect, value)
             except StoreError:
                 raise
@@ -113,6 +126,17 @@ class _Act:
         if crash.armed:
             crash.hit(f"effect:{moment}", self.effect.name)
 
+    async def _witness(self, value: Any) -> None:
+        """Count the act for a drill, whatever becomes of its result."""
+        try:
+            output = await self.run.steps.encoded(self.effect, value)
+        except CodecError:
+            output = None
+        crash.acted(self.effect.name, self.key, self._idempotency_key(), self.digest, output)
+
+    def _idempotency_key(self) -> str:
+        return sha256(self.key.encode()).hexdigest()[:32]
+
     def _row(self) -> EffectRow:
         return EffectRow(
             self.key, self.effect.name, self.run.row.id, EffectState.INTENDED, self.digest,
@@ -121,7 +145,7 @@ class _Act:
 
     async def _act(self) -> Any:
         effect, run = self.effect, self.run
-        scope = Scope(run, effect.name, self.fp, sha256(self.key.encode()).hexdigest()[:32])
+        scope = Scope(run, effect.name, self.fp, self._idempotency_key())
         token = current.set(scope)
         try:
             args, kwargs = await run.mints.ready(self.args, self.kwargs)
@@ -159,8 +183,8 @@ class _Act:
         if row.state is not EffectState.INTENDED:
             return False
         if row.run_name == self.run.row.name:
-            # A concurrent call in this very attempt; an earlier attempt's is not live.
-            return self.key in self.run.acting
+            # An earlier attempt's: concurrent calls of this one wait for each other.
+            return False
         return await self.run.lives(row.run_name)
 
     async def _raised(self, error: Exception, began: float) -> Any:
