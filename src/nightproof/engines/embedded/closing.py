@@ -29,10 +29,11 @@ from nightproof.journal.protocol import Journal
 from nightproof.journal.records import Finish, RunRow
 from nightproof.model import clock, crash
 from nightproof.model.code import comparable
-from nightproof.model.states import RunStatus
+from nightproof.model.states import Kind, RunStatus
 from nightproof.provenance.seeds import adopt
 
 DRAIN_POLL_SECONDS = 0.02
+_COUNTED = (Kind.RESULT, Kind.CHILD, Kind.EFFECT)
 
 
 async def recorded(
@@ -56,8 +57,8 @@ async def recorded(
     outcome.code_changed = changed
     outcome.from_record = True
     tally = await journal.tally(row.id)
-    outcome.replayed = sum(count for kind, _, count in tally if kind in (1, 9, 11))
-    for entry in await journal.entries(row.id, kinds=(5,)):
+    outcome.replayed = sum(count for kind, _, count in tally if kind in _COUNTED)
+    for entry in await journal.entries(row.id, kinds=(Kind.ARTIFACT,)):
         note = json.loads(entry.output or b"{}")
         outcome.artifacts.append({"path": note["path"], "sha256": note["sha256"], "manifest": None})
     return outcome
