@@ -110,6 +110,10 @@ class Journal(Reader, Protocol):
         """
         ...
 
+    async def last_seq(self, run: int) -> int:
+        """The highest sequence number of a run's history, -1 for none."""
+        ...
+
     async def outputs(self, run: int, seqs: Sequence[int]) -> dict[int, Entry]:
         """Whole entries by sequence number; damaged ones are left out."""
         ...

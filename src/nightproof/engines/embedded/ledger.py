@@ -50,6 +50,8 @@ class Ledger:
         """Read the run's history; `retry_failures` forgets recorded failures."""
         found, damaged = await self.journal.index(self.lane.run, INLINE)
         self.damaged = len(damaged)
+        # Log lines are not replayed, but they have numbers too.
+        self.lane.seq = await self.journal.last_seq(self.lane.run)
         recorded = self.recorded
         for item in found:
             kind = item.kind
@@ -62,8 +64,6 @@ class Ledger:
         if retry_failures:
             _forget_failures(recorded)
             self.lane.later(self.entry(Kind.REOPENED, b""))
-        seqs = [item.seq for item in found]
-        self.lane.seq = max([self.lane.seq, *seqs[-1:], *damaged])
         self._codes = await self.journal.codes({item.code for item in found if item.code})
 
     def entry(

@@ -224,7 +224,7 @@ class SqliteReader:
         return found
 
     async def last_seq(self, run: int) -> int:
-        """The highest sequence number of a run's history, -1 for none."""
+        """See :class:`nightproof.journal.protocol.Journal`."""
         rows = self._all("SELECT max(seq) FROM entry WHERE run = ?", run)
         value = rows[0][0]
         return -1 if value is None else int(value)
