@@ -180,14 +180,15 @@ def test_a_lazy_point_says_so_in_the_trace(tmp_path: Path) -> None:
 
 def test_acts_are_counted_only_where_a_drill_asks(tmp_path: Path) -> None:
     """One line an act in the ledger, none without one."""
-    crash.acted("post", "post/1", "abc", b"\x01", b"7")
+    crash.acted("post", "post/1", "hold", "abc", b"\x01", b"7")
     crash.arm_from_environment({"NIGHTPROOF_DRILL_LEDGER": str(tmp_path / "ledger")})
     assert crash.armed
-    crash.acted("post", "post/1", "abc", b"\x01", b'{"id":7}')
+    crash.acted("post", "post/1", "hold", "abc", b"\x01", b'{"id":7}')
     (line,) = (tmp_path / "ledger").read_text().splitlines()
     assert json.loads(line) == {
         "effect": "post",
         "key": "post/1",
+        "policy": "hold",
         "idempotencyKey": "abc",
         "digest": "01",
         "output": '{"id":7}',

@@ -31,7 +31,7 @@ reached that point with that detail; :func:`exactly` makes the fail-at of it.
 ``"lazy": true`` marks an ``after`` of a pure step, which does not wait for the disk.
 
 ``NIGHTPROOF_DRILL_LEDGER=path`` appends one line for every act of an effect, after
-its function has returned and before that is recorded: ``{"effect", "key",
+its function has returned and before that is recorded: ``{"effect", "key", "policy",
 "idempotencyKey", "digest", "output"}``.
 """
 
@@ -189,10 +189,18 @@ def hit(point: str, detail: str = "", *, lazy: bool = False) -> None:
                 _die()
 
 
-def acted(effect: str, key: str, idempotency_key: str, digest: bytes, output: bytes | None) -> None:
+def acted(
+    effect: str,
+    key: str,
+    policy: str,
+    idempotency_key: str,
+    digest: bytes,
+    output: bytes | None,
+) -> None:
     """An effect's function has returned: count the act.
 
-    `digest` is that of its arguments, `output` its result as JSON (None where that
+    `policy` is what is done about an unknown outcome ("probe" for a function),
+    `digest` that of its arguments, `output` its result as JSON (None where that
     could not be made).
     """
     if _ledger is None:
@@ -200,6 +208,7 @@ def acted(effect: str, key: str, idempotency_key: str, digest: bytes, output: by
     line = {
         "effect": effect,
         "key": key,
+        "policy": policy,
         "idempotencyKey": idempotency_key,
         "digest": digest.hex(),
         "output": None if output is None else output.decode("utf-8", "replace"),

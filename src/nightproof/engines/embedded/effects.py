@@ -132,7 +132,9 @@ class _Act:
             output = await self.run.steps.encoded(self.effect, value)
         except CodecError:
             output = None
-        crash.acted(self.effect.name, self.key, self._idempotency_key(), self.digest, output)
+        policy = self.effect.unknown if isinstance(self.effect.unknown, str) else "probe"
+        idempotency_key = self._idempotency_key()
+        crash.acted(self.effect.name, self.key, policy, idempotency_key, self.digest, output)
 
     def _idempotency_key(self) -> str:
         return sha256(self.key.encode()).hexdigest()[:32]
