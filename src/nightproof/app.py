@@ -6,10 +6,9 @@ import asyncio
 import os
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from nightproof import config
 from nightproof.blobs.protocol import Blobs
@@ -26,8 +25,7 @@ from nightproof.stores.files import FileBlobs
 from nightproof.stores.sqlite import SqliteJournal
 
 
-@dataclass(frozen=True, slots=True)
-class Places:
+class Places(NamedTuple):
     """Where a store URL puts things."""
 
     journal: str

@@ -8,17 +8,15 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping
 from contextvars import ContextVar
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 from nightproof.errors import MisuseError
 
 OnError = Literal["raise", "collect"]
 
 
-@dataclass(frozen=True, slots=True)
-class MapCall:
+class MapCall(NamedTuple):
     """One call of ``step.map`` or ``step.stream``."""
 
     items: Iterable[Any]
@@ -28,8 +26,7 @@ class MapCall:
     on_error: OnError
 
 
-@dataclass(frozen=True, slots=True)
-class Artifact:
+class Artifact(NamedTuple):
     """A file that a run delivered: its absolute path, its sha256 (hex) and its size in bytes."""
 
     path: str

@@ -1,9 +1,12 @@
-"""What the journal records, as plain data that any store can keep."""
+"""What the journal records, as plain data that any store can keep.
+
+Named tuples, not dataclasses: seventeen dataclasses would be a good part of the time to the first step.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple
 from zlib import crc32
 
 from nightproof.model.identity import ProcessIdentity
@@ -53,8 +56,7 @@ class Recorded(NamedTuple):
     blob: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class CodeRow:
+class CodeRow(NamedTuple):
     """A step or job body: its name and the digest of its code."""
 
     id: int
@@ -62,8 +64,7 @@ class CodeRow:
     digest: str
 
 
-@dataclass(frozen=True, slots=True)
-class Boot:
+class Boot(NamedTuple):
     """The first thing a process writes: it has started, before user code is imported."""
 
     id: int
@@ -73,8 +74,7 @@ class Boot:
     stage: str = "boot"
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(NamedTuple):
     """The run that a caller wants to own; it is created if it does not exist.
 
     `replicate` 0 is the run itself, -1 the next free replicate.
@@ -90,8 +90,7 @@ class Wanted:
     options: bytes = b"{}"
 
 
-@dataclass(frozen=True, slots=True)
-class Owner:
+class Owner(NamedTuple):
     """Who claims: the process, the boot it belongs to, and for how long (milliseconds)."""
 
     process: ProcessIdentity
@@ -99,8 +98,7 @@ class Owner:
     lease_ms: int
 
 
-@dataclass(frozen=True, slots=True)
-class RunRow:
+class RunRow(NamedTuple):
     """A run as the store has it. Times are milliseconds since the epoch."""
 
     id: int
@@ -130,8 +128,7 @@ class RunRow:
     attempts: int
 
 
-@dataclass(frozen=True, slots=True)
-class Claimed:
+class Claimed(NamedTuple):
     """The answer to a claim.
 
     `owned` is False for a finished run, or where another attempt is in possession
@@ -144,8 +141,7 @@ class Claimed:
     before: RunStatus | None
 
 
-@dataclass(frozen=True, slots=True)
-class EffectRow:
+class EffectRow(NamedTuple):
     """An effect in the global ledger."""
 
     key: str
@@ -162,8 +158,7 @@ class EffectRow:
     run_name: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class AttemptRow:
+class AttemptRow(NamedTuple):
     """One process's try at a run."""
 
     run: int
@@ -175,8 +170,7 @@ class AttemptRow:
     process: ProcessIdentity
 
 
-@dataclass(frozen=True, slots=True)
-class SignalRow:
+class SignalRow(NamedTuple):
     """A signal that was sent to a run and not yet taken."""
 
     id: int
@@ -186,8 +180,7 @@ class SignalRow:
     at: int
 
 
-@dataclass(frozen=True, slots=True)
-class Finish:
+class Finish(NamedTuple):
     """Ends an attempt: the run's new status, and its lease given back."""
 
     status: RunStatus
@@ -201,8 +194,7 @@ class Finish:
     code: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Settle:
+class Settle(NamedTuple):
     """Sets the state of an effect, with its result where there is one."""
 
     key: str
@@ -213,16 +205,14 @@ class Settle:
     error: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class UseBlob:
+class UseBlob(NamedTuple):
     """The run refers to a blob."""
 
     digest: str
     size: int
 
 
-@dataclass(frozen=True, slots=True)
-class TakeSignal:
+class TakeSignal(NamedTuple):
     """The run has consumed a signal."""
 
     id: int
@@ -231,14 +221,13 @@ class TakeSignal:
 Write = Finish | Settle | UseBlob | TakeSignal | CodeRow
 
 
-@dataclass(slots=True)
-class LaneBatch:
+class LaneBatch(NamedTuple):
     """What one run wants written in one commit, fenced by its token."""
 
     run: int
     token: int
-    entries: list[Entry] = field(default_factory=list)
-    writes: list[Write] = field(default_factory=list)
+    entries: Sequence[Entry] = ()
+    writes: Sequence[Write] = ()
 
 
 def event(run: int, seq: int, at: int, data: bytes, fp: bytes = b"") -> Entry:
@@ -246,8 +235,7 @@ def event(run: int, seq: int, at: int, data: bytes, fp: bytes = b"") -> Entry:
     return Entry(run, seq, Kind.EVENT, 0, fp, at, 0, None, data, None, checksum(fp, data, None))
 
 
-@dataclass(frozen=True, slots=True)
-class Collected:
+class Collected(NamedTuple):
     """What a retention pass removed."""
 
     runs: int
@@ -255,8 +243,7 @@ class Collected:
     names: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class RunFilter:
+class RunFilter(NamedTuple):
     """Which runs to list; newest first."""
 
     job: str | None = None
@@ -264,4 +251,3 @@ class RunFilter:
     parent: int | None = None
     limit: int = 50
     finished_before: int | None = None
-    extra: dict[str, Any] = field(default_factory=dict)

@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from types import MappingProxyType
+from typing import Any, NamedTuple, Protocol
 
 from nightproof.config import Settings
 from nightproof.durable.context import Runtime
@@ -23,20 +24,18 @@ from nightproof.model.states import RunStatus
 from nightproof.model.triage import Triage
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
+class Options(NamedTuple):
     """How a run was asked for."""
 
     effects: bool = False
     """A replicate performs the effects whose keys are new."""
     strict: bool = False
     """Results recorded by other code are refused."""
-    concurrency: Mapping[str, int] = field(default_factory=dict)
+    concurrency: Mapping[str, int] = MappingProxyType({})
     """Bounds of maps by step name; they win over everything else."""
 
 
-@dataclass(slots=True)
-class Ending:
+class Ending(NamedTuple):
     """Why the body is being stopped from outside."""
 
     reason: str

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import os
 from collections.abc import Callable, Iterator
@@ -197,6 +196,8 @@ _leaked: list[Any] = []
 def _after_fork_in_child() -> None:
     # A forked child that closes an inherited connection may remove the parent's -wal;
     # an extra reference that is never given back keeps it from ever being closed.
+    import ctypes  # rarely needed, and it costs start-up time
+
     for database in _open:
         _leaked.append(database.raw)
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(database.raw))
