@@ -17,12 +17,13 @@ from nightproof.contract import ensure_clean, verify_all
 from nightproof.durable import job as jobs
 from nightproof.durable.job import Job
 from nightproof.engines.embedded import Engine, Launch, Options, Outcome, Run
-from nightproof.errors import ConfigError
-from nightproof.journal.protocol import Journal
+from nightproof.errors import ConfigError, NotFound
+from nightproof.journal.protocol import Journal, Reader
 from nightproof.journal.records import Boot
 from nightproof.model import clock, crash, identity
 from nightproof.stores.files import FileBlobs
 from nightproof.stores.sqlite import SqliteJournal
+from nightproof.stores.sqlite import open_reader as open_sqlite_reader
 
 
 class Places(NamedTuple):
@@ -63,6 +64,20 @@ def open_journal(settings: Settings) -> Journal:
     """The journal that the settings name."""
     where = places(settings.store)
     return SqliteJournal(where.journal, settings.store, settings.durability)
+
+
+def open_reader(settings: Settings) -> Reader:
+    """The read side of the journal that the settings name; it is never created by reading.
+
+    Raises NotFound where there is none yet.
+    """
+    where = places(settings.store)
+    if where.journal != ":memory:" and not Path(where.journal).exists():
+        raise NotFound(
+            f"there is no journal at {settings.store} yet",
+            "The first `nightproof run` creates it; --store or NIGHTPROOF_STORE name another one.",
+        )
+    return open_sqlite_reader(where.journal, settings.store)
 
 
 def open_blobs(settings: Settings) -> Blobs:

@@ -65,8 +65,8 @@ class Reader(Protocol):
         """The signals that a run has not yet taken, oldest first."""
         ...
 
-    async def boots(self, limit: int = 50) -> list[Boot]:
-        """The newest boot records."""
+    async def boots(self, limit: int = 50, idle: bool = False) -> list[Boot]:
+        """The newest boot records; with `idle` those that own no attempt."""
         ...
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -86,7 +87,7 @@ class Engine:
         text = self.encode_contract(job, contract)
         want = Wanted(
             job.name, contract.digest, text, launch.replicate, launch.target or job.target,
-            job.code, launch.parent, b'{"effects":true}' if launch.options.effects else b"{}",
+            job.code, launch.parent, _remembered(launch),
         )  # fmt: skip
         claimed = await self._claim(want)
         if not claimed.owned:
@@ -99,6 +100,8 @@ class Engine:
         ledger = Ledger(self.journal, self.blobs, lane, row.name)
         run = Run(self, job, row, ledger, launch.options)
         self.live[row.id] = run
+        if self.stopping:
+            run.stop(Ending("interrupted"))
         self._look_later()
         try:
             return await closing.attempt(run, launch, claimed.before)
@@ -222,6 +225,14 @@ class Engine:
         self._heartbeat.close()
         self.threads.close()
         await self.journal.close()
+
+
+def _remembered(launch: Launch) -> bytes:
+    """What a resume needs besides the contract: where its relative paths start."""
+    kept: dict[str, Any] = {"effects": True} if launch.options.effects else {}
+    if (folder := launch.contract.source_folder) is not None:
+        kept["folder"] = str(folder.absolute())
+    return json.dumps(kept).encode()
 
 
 def _own_generator() -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from hashlib import sha256
 
 from nightproof.errors import StoreDamaged
+from nightproof.journal.lease import Possession, possession
 from nightproof.journal.records import Claimed, Owner, RunRow, Wanted
 from nightproof.model import clock
 from nightproof.model.states import RunStatus
@@ -109,3 +110,29 @@ def _take(db: Database, want: Wanted, owner: Owner, run: RunRow, now: int) -> Ru
 def _attempt(db: Database, run: int, n: int, owner: Owner, now: int) -> None:
     process = owner.process
     db.execute(_ATTEMPT, (run, n, owner.boot, now, process.host, process.pid, process.started))
+
+
+def cancel(db: Database, run: int) -> bool:
+    """Ask the owner to cancel, or cancel at once where nobody works on the run.
+
+    The token changes with it, so that an owner who was thought dead is fenced off.
+    """
+    now = clock.now_ms()
+    row = run_row(db.execute(f"SELECT {RUN_COLUMNS} FROM run WHERE id = ?", (run,)).fetchall()[0])
+    if row.status not in (RunStatus.RUNNING, RunStatus.PARKED):
+        return row.status is RunStatus.CANCELLED
+    # A lease of length 0: only what is certainly dead counts as gone.
+    if possession(row, now, 0) not in (Possession.NOBODY, Possession.DEAD):
+        db.execute("UPDATE run SET cancel = 1 WHERE id = ?", (run,))
+        return False
+    db.execute(
+        "UPDATE attempt SET outcome = 'died' WHERE run = ? AND n = ? AND ended IS NULL",
+        (run, row.attempts),
+    )
+    db.execute(
+        "UPDATE run SET status = 'cancelled', updated = ?, finished = ?, token = token + 1, "
+        "wake = NULL, waiting = '', cancel = 0, owner_host = NULL, owner_pid = NULL, "
+        "owner_started = NULL, lease_until = 0 WHERE id = ?",
+        (now, now, run),
+    )
+    return True

@@ -181,13 +181,14 @@ class SqliteReader:
             )
         ]
 
-    async def boots(self, limit: int = 50) -> list[Boot]:
+    async def boots(self, limit: int = 50, idle: bool = False) -> list[Boot]:
         """See :class:`nightproof.journal.protocol.Reader`."""
+        only = "WHERE NOT EXISTS (SELECT 1 FROM attempt WHERE attempt.boot = boot.id)"
         return [
             Boot(row[0], row[1], ProcessIdentity(row[2], row[3], row[4]), row[5], row[6])
             for row in self._all(
                 "SELECT id, at, host, pid, started, command, stage FROM boot "
-                "ORDER BY id DESC LIMIT ?",
+                f"{only if idle else ''} ORDER BY at DESC LIMIT ?",
                 limit,
             )
         ]
@@ -248,3 +249,8 @@ class SqliteReader:
             if self._all("SELECT 1 FROM blob_use WHERE digest = ? LIMIT 1", digest)
             or self._all("SELECT 1 FROM effect WHERE blob = ? LIMIT 1", digest)
         }
+
+
+def open_reader(path: str, url: str) -> SqliteReader:
+    """A journal opened for reading only."""
+    return SqliteReader(Database(path, readonly=True), url)

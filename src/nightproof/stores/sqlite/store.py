@@ -199,11 +199,7 @@ class SqliteJournal(SqliteReader):
     async def request_cancel(self, run: int) -> bool:
         """See :class:`nightproof.journal.protocol.Journal`."""
         with explained(self._db.path), self._db.transaction():
-            self._db.execute(
-                "UPDATE run SET cancel = 1 WHERE id = ? AND status IN ('running', 'parked')",
-                (run,),
-            )
-            return False
+            return claims.cancel(self._db, run)
 
     async def send(self, run: int, name: str, payload: bytes) -> None:
         """See :class:`nightproof.journal.protocol.Journal`."""
