@@ -1,0 +1,200 @@
+"""Runs: the list, and everything about one of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from nightproof.errors import NotFound
+from nightproof.journal.lease import Possession, possession
+from nightproof.journal.protocol import Reader
+from nightproof.journal.records import AttemptRow, RunFilter, RunRow
+from nightproof.model import clock
+from nightproof.model.states import Kind, RunStatus
+from nightproof.views.effects import EffectView, effects
+from nightproof.views.steps import StepCount, counts
+from nightproof.views.values import iso, parsed
+
+_LEASE_MS = 30_000
+
+
+@dataclass(frozen=True, slots=True)
+class RunView:
+    """One run in a list.
+
+    `status` is what is recorded; a run that is "running" with `alive` False was
+    left by its process and goes on with the next resume. `took` is the time from
+    its first start to its end, or until now, in seconds.
+    """
+
+    run: str
+    job: str
+    status: str
+    alive: bool
+    owner: str | None
+    contract: str
+    replicate: int
+    created: str | None
+    updated: str | None
+    finished: str | None
+    took: float
+    attempts: int
+    waiting: str
+    wake: str | None
+    target: str
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptView:
+    """One process's try; `outcome` is "died" where it left nothing behind."""
+
+    n: int
+    started: str | None
+    ended: str | None
+    outcome: str
+    process: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunSummary:
+    """Everything that is known of one run, but for its single steps."""
+
+    run: RunView
+    contract: Any
+    result: Any
+    result_blob: str | None
+    error: dict[str, Any] | None
+    steps: list[StepCount]
+    effects: list[EffectView]
+    artifacts: list[dict[str, Any]]
+    attempts: list[AttemptView]
+    children: list[str]
+    measures: dict[str, float]
+    divergences: list[dict[str, Any]]
+    code_changes: list[dict[str, Any]]
+    retries: int
+    next: str
+    """What to do now, as a command; "" where there is nothing to do."""
+
+
+async def open_run(reader: Reader, name: str) -> RunRow:
+    """The run with this name or unique beginning; NotFound says what to do."""
+    found = await reader.find(name)
+    if found is None:
+        raise NotFound(
+            f"there is no run '{name}' in {reader.url}", "`nightproof runs` lists the runs."
+        )
+    return found
+
+
+async def runs(reader: Reader, want: RunFilter) -> list[RunView]:
+    """The runs that `want` asks for, newest first."""
+    return [view(row) for row in await reader.runs(want)]
+
+
+def alive(row: RunRow) -> bool:
+    """Whether a process may be working on the run."""
+    known = possession(row, clock.now_ms(), _LEASE_MS)
+    return known in (Possession.LIVE, Possession.DOUBTFUL)
+
+
+def view(row: RunRow) -> RunView:
+    """A row as it is listed."""
+    error = parsed(row.error)
+    end = row.finished if row.finished is not None else clock.now_ms()
+    return RunView(
+        run=row.name,
+        job=row.job,
+        status=str(row.status),
+        alive=alive(row),
+        owner=row.owner.label if row.owner is not None else None,
+        contract=row.digest,
+        replicate=row.replicate,
+        created=iso(row.created),
+        updated=iso(row.updated),
+        finished=iso(row.finished),
+        took=max(0, end - row.created) / 1000,
+        attempts=row.attempts,
+        waiting=row.waiting,
+        wake=iso(row.wake),
+        target=row.target,
+        error=f"{error['type']}: {error['message']}" if isinstance(error, dict) else "",
+    )
+
+
+async def summary(reader: Reader, row: RunRow) -> RunSummary:
+    """Everything about a run."""
+    told = _Told()
+    for entry in await reader.entries(row.id, (Kind.EVENT,)):
+        told.add(parsed(entry.output))
+    artifacts: dict[str, dict[str, Any]] = {}
+    for entry in await reader.entries(row.id, (Kind.ARTIFACT,)):
+        note = parsed(entry.output)
+        if isinstance(note, dict):
+            artifacts[note["path"]] = note
+    ledger = await effects(reader, row)
+    attempts = await reader.attempts(row.id)
+    error = parsed(row.error)
+    shown = view(row)
+    return RunSummary(
+        run=shown,
+        contract=parsed(row.contract),
+        result=parsed(row.result),
+        result_blob=row.result_blob,
+        error=error if isinstance(error, dict) else None,
+        steps=await counts(reader, row),
+        effects=ledger,
+        artifacts=list(artifacts.values()),
+        attempts=[_attempt(one, row) for one in attempts],
+        children=[child.name for child in await reader.runs(RunFilter(parent=row.id, limit=-1))],
+        measures=told.measures,
+        divergences=told.divergences,
+        code_changes=told.changes,
+        retries=told.retries,
+        next=_advice(row, shown, ledger),
+    )
+
+
+class _Told:
+    """What the events of a run say."""
+
+    def __init__(self) -> None:
+        self.measures: dict[str, float] = {}
+        self.divergences: list[dict[str, Any]] = []
+        self.changes: list[dict[str, Any]] = []
+        self.retries = 0
+
+    def add(self, event: Any) -> None:
+        if not isinstance(event, dict):
+            return
+        kind = event.pop("kind", "")
+        if kind == "measure":
+            self.measures[event["name"]] = event["value"]
+        elif kind == "divergence":
+            self.divergences.append(event)
+        elif kind == "code-changed":
+            self.changes.append(event)
+        elif kind == "retry":
+            self.retries += 1
+
+
+def _attempt(one: AttemptRow, row: RunRow) -> AttemptView:
+    outcome = one.outcome
+    if not outcome and one.ended is None:
+        working = one.n == row.attempts and row.owner is not None and alive(row)
+        outcome = "running" if working else "died"
+    return AttemptView(one.n, iso(one.started), iso(one.ended), outcome, one.process.label)
+
+
+def _advice(row: RunRow, shown: RunView, ledger: list[EffectView]) -> str:
+    if shown.alive:
+        return f"nightproof watch {row.name}"
+    undecided = [one for one in ledger if one.undecided]
+    if row.status is RunStatus.PARKED and undecided:
+        return f"nightproof resolve {row.name} '{undecided[0].key}' --happened | --retry"
+    if row.status is RunStatus.PARKED and row.waiting.startswith("signal "):
+        return f"nightproof signal {row.name} {row.waiting.removeprefix('signal ')}"
+    if row.status is RunStatus.COMPLETED:
+        return ""
+    return f"nightproof resume {row.name}"

@@ -1,0 +1,35 @@
+"""Small conversions that every view needs."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from nightproof.model import clock
+
+PREVIEW = 200
+"""So many characters of a value are shown in a listing."""
+
+
+def iso(ms: int | None) -> str | None:
+    """Milliseconds since the epoch as ISO 8601 in UTC."""
+    return None if ms is None else clock.from_ms(ms).isoformat(timespec="milliseconds")
+
+
+def parsed(data: bytes | None) -> Any:
+    """Stored JSON as a value; text where it is damaged."""
+    if not data:
+        return None
+    try:
+        return json.loads(data)
+    except ValueError:
+        return data.decode("utf-8", "replace")
+
+
+def preview(data: bytes | None, limit: int = PREVIEW) -> str:
+    """The beginning of stored JSON, in one line of at most `limit` characters."""
+    if not data:
+        return ""
+    # A character takes at most four bytes; a megabyte is not decoded for its beginning.
+    text = " ".join(data[: limit * 4 + 4].decode("utf-8", "replace").split())
+    return text if len(text) <= limit else text[: limit - 1] + "…"
