@@ -32,7 +32,6 @@ from nightproof.model.code import comparable
 from nightproof.model.states import Kind, RunStatus
 from nightproof.provenance.seeds import adopt
 
-DRAIN_POLL_SECONDS = 0.02
 _COUNTED = (Kind.RESULT, Kind.CHILD, Kind.EFFECT)
 
 
@@ -87,8 +86,13 @@ async def attempt(run: Run, launch: Launch, before: RunStatus | None) -> Outcome
     task = run.task = run.loop.create_task(run.body(launch.contract))
     if run.ending is not None:
         task.cancel()
+    value, error = None, None
     try:
-        value = await task
+        try:
+            value = await task
+        except Exception as raised:
+            error = raised
+        await run.settle()
     except asyncio.CancelledError:
         if run.ending is None:
             # The caller's own task was cancelled: leave the run resumable.
@@ -97,14 +101,15 @@ async def attempt(run: Run, launch: Launch, before: RunStatus | None) -> Outcome
             await _finish(run, RunStatus.RUNNING, "interrupted")
             raise
         return await _stopped(run, run.ending)
-    except Exception as error:
-        if run.ending is not None and not isinstance(error, StepFailed):
-            return await _stopped(run, run.ending)
-        return await _failed(run, error)
     finally:
+        run.release()
         if deadline is not None:
             deadline.cancel()
-    return await _completed(run, value)
+    if error is None:
+        return await _completed(run, value)
+    if run.ending is not None and not isinstance(error, StepFailed):
+        return await _stopped(run, run.ending)
+    return await _failed(run, error)
 
 
 async def _prepare(run: Run, launch: Launch, before: RunStatus | None) -> None:
@@ -248,11 +253,3 @@ def parked_by_child(child: Outcome) -> Ending:
     error = child.error
     until = error.until.timestamp() if isinstance(error, RunParked) and error.until else None
     return Ending("parked", None, until, f"child run {child.name}")
-
-
-async def drain(run: Run, grace: float) -> None:
-    """Wait for the steps in flight, then end the body."""
-    until = clock.monotonic() + grace
-    while run.active and clock.monotonic() < until:
-        await clock.sleep(DRAIN_POLL_SECONDS)
-    run.stop(Ending("interrupted"))

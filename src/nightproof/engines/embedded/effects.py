@@ -43,7 +43,7 @@ class Effects:
             run.ledger.know(effect)
             if data is not None and found.kind == Kind.FAILURE:
                 run.progress.of(effect.name).failed += 1
-                raise recorded_failure(effect, data)
+                raise recorded_failure(effect, data, effect.key_of(values))
             if data is not None:
                 run.progress.of(effect.name).replayed += 1
                 return effect.result.decode(data) if data else None
@@ -76,6 +76,7 @@ class _Act:
         self.digest = sha256(b"\0".join(parts)).digest()[:16]
         self.code = run.ledger.know(effect)
         self.notes: list[AttemptNote] = []
+        self.busy = False
 
     async def perform(self) -> Any:
         """Act, or learn what became of the act; one call of a key at a time."""
@@ -90,10 +91,10 @@ class _Act:
 
     async def _perform(self) -> Any:
         run, effect = self.run, self.effect
-        if run.halting:
-            await run.never()
         began = clock.monotonic()
         while True:
+            if run.halting:
+                await run.never()
             self._crash("before")
             row, mine = await run.ledger.journal.intend(
                 LaneBatch(run.row.id, run.ledger.lane.token), self._row()
@@ -104,6 +105,7 @@ class _Act:
                     return settled
                 continue
             run.active += 1
+            self.busy = True
             try:
                 self._crash("intend")
                 value = await self._act()
@@ -118,9 +120,11 @@ class _Act:
                 if result is not MISSING:
                     return result
                 continue
+            else:
+                return await self._confirm(data, EffectState.CONFIRMED)
             finally:
                 run.active -= 1
-            return await self._confirm(data, EffectState.CONFIRMED)
+                self.busy = False
 
     def _crash(self, moment: str) -> None:
         if crash.armed:
@@ -220,6 +224,8 @@ class _Act:
             answer = await self._unknown(text)
             if answer is not MISSING:
                 return answer
+            if final:
+                raise await self._fail(error)
         run.note("retry", {"step": effect.name, "key": self.key, "message": text, "wait": delay})
         run.progress.of(effect.name).retries += 1
         await run.waits.backoff(delay or 0.0, verdict, f"{effect.where}: {brief(error)}")
@@ -251,8 +257,11 @@ class _Act:
             data = await run.steps.encoded(self.effect, found)
             return await self._confirm(data, EffectState.CONFIRMED, executed=False)
         await self._settle(EffectState.FAILED, why)
-        run.hold(self.effect.name, self.key, why)
-        return await run.never()
+        run.active -= self.busy
+        try:
+            return await run.hold(self.effect.name, self.key, why)
+        finally:
+            run.active += self.busy
 
     async def _probe(self, probe: Any) -> Any:
         token = current.set(Scope(self.run, self.effect.name, self.fp))

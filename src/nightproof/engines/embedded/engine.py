@@ -180,7 +180,7 @@ class Engine:
         self.stopping = True
         for run in list(self.live.values()):
             run.halting = True
-            self.loop.create_task(closing.drain(run, self.settings.grace))
+            self.loop.create_task(run.leave(Ending("interrupted"), self.settings.grace))
 
     def _lost_in_thread(self, runs: frozenset[int]) -> None:
         if not self.loop.is_closed():

@@ -23,11 +23,14 @@ from nightproof.engines.embedded.state import Attempt, Ending, Host, Options
 from nightproof.engines.embedded.steps import Steps
 from nightproof.engines.embedded.waits import Waits
 from nightproof.journal.records import RunRow
-from nightproof.model import crash
+from nightproof.model import clock, crash
 from nightproof.model.codec import Codec
 from nightproof.model.fingerprint import Occurrences, fingerprint
 from nightproof.model.states import Kind
 from nightproof.provenance.seeds import run_seed, step_seed
+
+DRAIN_POLL_SECONDS = 0.02
+"""How often to look whether the steps in flight are done."""
 
 
 class Run(Attempt):
@@ -65,6 +68,7 @@ class Run(Attempt):
         self._thread = get_ident()
         self._rng: Any = None
         self._never: asyncio.Future[Any] | None = None
+        self._leaving: asyncio.Task[None] | None = None
 
     def call(
         self, step: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -201,13 +205,36 @@ class Run(Attempt):
         """Leave the run to whoever resumes it at or after `until` (seconds)."""
         self.stop(Ending("parked", None, until, reason))
 
-    def hold(self, effect: str, key: str, why: str) -> None:
-        """Stop for a person's decision about an effect."""
+    async def leave(self, ending: Ending, grace: float | None = None) -> None:
+        """Begin nothing more, let what is in flight finish, then end the body."""
+        self.halting = True
+        until = None if grace is None else clock.monotonic() + grace
+        while self.active and self.ending is None:
+            if until is not None and clock.monotonic() >= until:
+                break
+            await clock.sleep(DRAIN_POLL_SECONDS)
+        self.stop(ending)
+
+    async def settle(self) -> None:
+        """After the body: what it left in flight finishes, what waits never begins."""
+        self.halting = True
+        while self.active and self.ending is None:
+            await clock.sleep(DRAIN_POLL_SECONDS)
+
+    def release(self) -> None:
+        """Let go of what waits for a turn that will not come."""
+        self.halting = True
+        if self._never is not None:
+            self._never.cancel()
+
+    def hold(self, effect: str, key: str, why: str) -> asyncio.Future[Any]:
+        """Stop for a person's decision about an effect; await what is returned."""
         reason = (
             f"effect '{effect}' [{key}] has an unknown outcome ({why}); find out whether it "
             f"happened, then: nightproof resolve {self.row.name} '{key}' --happened | --retry"
         )
-        self.stop(Ending("held", None, None, reason))
+        self._leaving = self.loop.create_task(self.leave(Ending("held", None, None, reason)))
+        return self.never()
 
     async def body(self, contract: Any) -> Any:
         """Run the job's function with this run as its context."""

@@ -240,6 +240,8 @@ class Steps:
                 raise await self.failed(step, parts, fp, label, code, error, notes) from error
             self._note_retry(step, label, error, delay, len(notes))
             await run.waits.backoff(delay, verdict, f"{step.where}: {brief(error)}")
+            if run.halting:
+                await run.never()
             args, kwargs = run.mints.freshen(args, kwargs)
             try:
                 return await self.once(step, args, kwargs, fp)
