@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import os
 import time
 from pathlib import Path
 from typing import Any
 
 import apsw
+import pydantic
 
-from bench.work import rate, wait_item
+from bench.work import rate, value_of, wait_item
 
 BODY = b"x" * 40
 INSERT = "INSERT INTO t VALUES (?, ?, ?)"
@@ -75,3 +78,19 @@ def semaphore(work: Path, n: int, width: int = 64) -> dict[str, Any]:  # noqa: A
         return rate(n, started)
 
     return asyncio.run(main())
+
+
+def large(work: Path, n: int, size: int, shape: str) -> dict[str, Any]:
+    """Milliseconds to encode a value as JSON, hash it, write it to a synced file, decode it."""
+    codec = pydantic.TypeAdapter(list[dict[str, Any]] if shape == "rows" else str)
+    values = [value_of(shape, size, i) for i in range(n)]
+    started = time.perf_counter()
+    for value in values:
+        data = codec.dump_json(value)
+        name = hashlib.sha256(data).hexdigest()
+        with (work / name).open("xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        codec.validate_json(data)
+    return {"value": (time.perf_counter() - started) / n * 1000}

@@ -94,7 +94,7 @@ HEAVY = Row(
     contenders=(Contender(NIGHTPROOF, "bench.start.imported:heavy", {"modules": NIGHTPROOF}),),
     bounds=(Bound(NIGHTPROOF, "absolute", 0, False),),
     rounds=1,
-    note="In brackets: modules of the standard library that are slow to import.",
+    note=f"Beyond what {IMPORTS} load. In brackets: slow modules of the standard library.",
 )
 
 STARTUP = (START_ROW, _killed(500, 50, 3), _killed(10_000, 300, 1), MEMORY, IMPORT, HEAVY)

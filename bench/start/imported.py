@@ -17,6 +17,7 @@ WATCHED = (
     "ssl http.client urllib.request email subprocess zoneinfo logging concurrent.futures "
     "multiprocessing sqlite3 unittest xml importlib.metadata"
 ).split()
+FLOOR = "asyncio, apsw, pydantic; pydantic.create_model('M', n=(int, 1))"
 CODE = """
 import json, sys, time
 started = time.perf_counter()
@@ -40,8 +41,11 @@ def seconds(work: Path, modules: str, times: int = 5) -> dict[str, Any]:  # noqa
 
 
 def heavy(work: Path, modules: str) -> dict[str, Any]:  # noqa: ARG001
-    """How many heavy packages the import loads; the detail names them and costly modules."""
-    loaded = set(_import(modules)[1])
+    """How many heavy packages the import loads beyond asyncio, apsw and pydantic.
+
+    The detail names them, and costly modules of the standard library in brackets.
+    """
+    loaded = set(_import(modules)[1]) - set(_import(FLOOR)[1])
     found = [name for name in HEAVY if name in loaded]
     watched = [name for name in WATCHED if name in loaded]
     return {"value": len(found), "detail": ", ".join(found + [f"({name})" for name in watched])}
