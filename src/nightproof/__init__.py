@@ -1,7 +1,10 @@
 """nightproof: nightly jobs that finish, act once, repeat themselves and say why when they do not."""
 
+from typing import TYPE_CHECKING, Any
+
 from nightproof import app as _app
-from nightproof.contract import Contract, ContractModel, Dataset, ModelPin, PromptId, Window
+from nightproof import contract as _contract
+from nightproof.contract import Contract, ContractModel
 from nightproof.durable.context import Artifact, idempotency_key
 from nightproof.durable.effect import Effect, effect
 from nightproof.durable.job import Job, job
@@ -27,6 +30,9 @@ from nightproof.errors import (
     Unauthenticated,
 )
 from nightproof.model.retry import Retry
+
+if TYPE_CHECKING:
+    from nightproof.contract import Dataset, ModelPin, PromptId, Window
 
 __version__ = "0.1.0"
 
@@ -76,3 +82,10 @@ __all__ = [
 ]
 
 assert _app is not None
+
+
+def __getattr__(name: str) -> Any:
+    """Load the contract's models when they are asked for: each costs start-up time."""
+    if name in ("Dataset", "ModelPin", "PromptId", "Window"):
+        return getattr(_contract, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

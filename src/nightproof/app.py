@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from nightproof import config
 from nightproof.blobs.protocol import Blobs
 from nightproof.config import Settings
-from nightproof.contract import ensure_clean, verify_all
+from nightproof.contract import checking
 from nightproof.durable import job as jobs
 from nightproof.durable.job import Job
 from nightproof.engines.embedded import Engine, Launch, Options, Outcome, Run
@@ -127,7 +127,7 @@ class App:
         watch: Callable[[Run], None] | None = None,
     ) -> Outcome:
         """Check the contract, then run or resume the job."""
-        ensure_clean(contract)
+        checking.ensure_clean(contract)
         return await self.engine.run(
             Launch(
                 job,
@@ -144,6 +144,8 @@ class App:
         """Refuse datasets that are not what the contract says, before any step."""
         # A dataset cannot be named without its hash; most small contracts have none.
         if "ha256" in contract.to_json():
+            from nightproof.contract.dataset import verify_all  # models that most do not need
+
             await verify_all(contract, cache_folder(self.settings))
 
     async def close(self) -> None:

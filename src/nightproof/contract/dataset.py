@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 from pydantic import AfterValidator
 
 from nightproof.contract.base import Contract, ContractModel
 from nightproof.contract.fetching import Located, hashed, mismatch, obtain
 from nightproof.contract.findings import Fault, join
+from nightproof.contract.patterns import uri_keys
 from nightproof.contract.pins import Sha256
 from nightproof.contract.uris import fault
 from nightproof.errors import ContractError, DatasetMismatch
@@ -70,8 +70,7 @@ class Dataset(ContractModel):
         return await fetch(self, cache_dir, base)
 
 
-@dataclass(frozen=True, slots=True)
-class Verified:
+class Verified(NamedTuple):
     """A dataset of a contract after verification: its field, address, digest and file."""
 
     field: str
@@ -144,16 +143,6 @@ def _obtained(uri: str, sha256: str, cache: Path, base: Path | None) -> Located:
     located = obtain(uri, sha256, cache, base)
     _verified[uri, sha256] = located
     return located
-
-
-def uri_keys(value: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """(address key, sha256 key) for every key of `value` that names an address."""
-    for key in value:
-        ending = key[-3:]
-        if ending in ("Uri", "Url"):
-            yield key, key[:-3] + "Sha256"
-        elif key in ("uri", "url") or key.endswith(("_uri", "_url")):
-            yield key, key[:-3] + "sha256"
 
 
 def _pairs(value: Any, path: str) -> Iterator[tuple[str, str, str]]:

@@ -7,10 +7,9 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import IO
+from typing import IO, NamedTuple
 
 from nightproof.contract.uris import bare, fault, local_path, suffix
 from nightproof.errors import (
@@ -25,8 +24,7 @@ from nightproof.model import clock
 CHUNK = 1 << 20
 
 
-@dataclass(frozen=True, slots=True)
-class Located:
+class Located(NamedTuple):
     """A file whose bytes were hashed, and its state on disk at that moment."""
 
     path: Path

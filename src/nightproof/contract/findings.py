@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from nightproof.contract.secrets import redact, secret_key, secret_kind
 from nightproof.errors import ContractError
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(NamedTuple):
     """One thing that is wrong with a contract.
 
     `path` is the field in camelCase (``inputs.periodStart``, ``datasets[0].sha256``),

@@ -9,15 +9,15 @@ from functools import cache
 from typing import Any
 
 from nightproof.contract.base import Contract
-from nightproof.contract.dataset import uri_keys
 from nightproof.contract.findings import Finding, distinct, join, shown
-from nightproof.contract.pins import (
+from nightproof.contract.patterns import (
     HEX,
     HEX_HINT,
     PROMPT,
     PROMPT_HINT,
     alias_fault,
     sha256_fault,
+    uri_keys,
 )
 from nightproof.contract.reading import TIME_LIKE
 from nightproof.contract.secrets import secret_key, secret_kind, words_of

@@ -14,8 +14,9 @@ from pydantic import AwareDatetime, BaseModel
 
 from nightproof.contract.base import Contract
 from nightproof.contract.checking import checked
-from nightproof.contract.dataset import Dataset, uri_keys
+from nightproof.contract.dataset import Dataset
 from nightproof.contract.fetching import sha256_of
+from nightproof.contract.patterns import uri_keys
 from nightproof.contract.periods import period
 from nightproof.contract.reading import Document
 from nightproof.contract.window import Window, today

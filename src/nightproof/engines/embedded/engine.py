@@ -10,7 +10,7 @@ from typing import Any
 
 from nightproof.blobs.protocol import Blobs
 from nightproof.config import Settings
-from nightproof.contract import Contract
+from nightproof.contract.base import Contract
 from nightproof.durable.context import Scope, current
 from nightproof.durable.job import Job
 from nightproof.engines.embedded import closing
