@@ -31,6 +31,7 @@ lint: .venv/.dev  ## style, types and import directions
 	$(BIN)/lint-imports
 
 bench: .bench/.all  ## measure against the peers, on this machine
+	.bench/bin/python -m compileall -q src
 	.bench/bin/python -m bench $(ARGS)
 
 # dev and bench are constrained by run, so run comes first. Options: ARGS=--upgrade
@@ -50,6 +51,7 @@ clean:  ## remove the environments and every cache
 	$(PYTHON) -m venv .venv
 	$(BIN)/$(PIP) --require-hashes -r requirements/run.txt
 	$(BIN)/$(PIP) $(OURSELVES)
+	$(BIN)/python -m compileall -q src
 	@touch $@
 
 .venv/.dev: requirements/dev.txt .venv/.run
