@@ -35,7 +35,7 @@ class Night(Contract):
 
     task: Literal["night"] = "night"
     n: int = 0
-    names: list[str] = []
+    names: tuple[str, ...] = ()
 
 
 class Killed(BaseException):
@@ -64,7 +64,7 @@ class Harness:
     async def attempt(self, job: Any, contract: Any = None, **more: Any) -> Outcome:
         """One attempt, in the running loop."""
         known = {"replicate", "target", "watch"}
-        options = Options(**{k: more.pop(k) for k in list(more) if k in Options.__slots__})
+        options = Options(**{k: more.pop(k) for k in list(more) if k in Options._fields})
         how = {k: more.pop(k) for k in list(more) if k in known}
         app = self.app(**more)
         try:
@@ -230,7 +230,7 @@ HERE = Path(__file__).parent
 class Night(Contract):
     task: Literal["night"] = "night"
     n: int = 0
-    names: list[str] = []
+    names: tuple[str, ...] = ()
 
 def log(line):
     # One write with O_APPEND: whole even where several processes write.

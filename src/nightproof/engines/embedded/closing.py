@@ -10,7 +10,7 @@ from nightproof.blobs.protocol import Blobs
 from nightproof.durable.job import Job
 from nightproof.engines.embedded import ending as endings
 from nightproof.engines.embedded.launching import Launch
-from nightproof.engines.embedded.ledger import brief, is_large
+from nightproof.engines.embedded.ledger import is_large
 from nightproof.engines.embedded.run import Run
 from nightproof.engines.embedded.state import Ending, Options, Outcome
 from nightproof.errors import (
@@ -151,6 +151,8 @@ async def _completed(run: Run, value: Any) -> Outcome:
     except NightproofError as error:
         return await _failed(run, error)
     if run.resumed:
+        if run.ledger.undone:
+            return await _failed(run, endings.half_undone(run))
         await endings.divergences(run)
     if crash.armed:
         crash.hit("complete:before", run.job.name)
@@ -180,9 +182,7 @@ async def _failed(run: Run, error: BaseException) -> Outcome:
         await _release(run, "store failed")
         return _counted(run, RunStatus.RUNNING, error)
     problems = await _undo(run)
-    stored: dict[str, Any] = {"type": type(error).__name__, "message": brief(error)}
-    if isinstance(error, StepFailed):
-        stored |= {"step": error.step, "attempts": error.attempts, "key": error.key}
+    stored = endings.stored(error)
     if problems:
         stored["undo"] = problems
     await _finish(run, RunStatus.FAILED, "failed", error=json.dumps(stored).encode())
@@ -246,10 +246,3 @@ def _counted(run: Run, status: RunStatus, error: BaseException | None = None) ->
     outcome.divergences = run.divergences
     outcome.code_changed = run.ledger.changed
     return outcome
-
-
-def parked_by_child(child: Outcome) -> Ending:
-    """A parent parks with its child."""
-    error = child.error
-    until = error.until.timestamp() if isinstance(error, RunParked) and error.until else None
-    return Ending("parked", None, until, f"child run {child.name}")

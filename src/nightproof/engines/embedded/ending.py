@@ -6,14 +6,48 @@ import inspect
 import json
 from typing import Any
 
+from nightproof.durable.context import Scope, current
 from nightproof.durable.step import Step
 from nightproof.engines.embedded.ledger import brief
 from nightproof.engines.embedded.state import Attempt
+from nightproof.errors import RunFailed, StepFailed
 from nightproof.journal.records import Recorded
 from nightproof.model.states import Kind
 
 REPORTED = 50
 """So many divergences are reported one by one; the rest as a number."""
+
+
+def stored(error: BaseException) -> dict[str, Any]:
+    """What is recorded of the error that ended a run."""
+    kept: dict[str, Any] = {"type": type(error).__name__, "message": brief(error)}
+    if isinstance(error, StepFailed):
+        kept |= {
+            "step": error.step,
+            "attempts": error.attempts,
+            "key": error.key,
+            "reason": error.reason,
+            "failed": error.type,
+        }
+    return kept
+
+
+def child_failure(name: str, kept: dict[str, Any]) -> StepFailed | RunFailed:
+    """The error by which a parent learns that its child failed, live and on replay."""
+    if "step" in kept:
+        return StepFailed(
+            kept["step"], kept["failed"], kept["reason"], kept["attempts"], kept["key"]
+        )
+    return RunFailed(f"child run {name} failed: {kept['message']}", type=kept["type"])
+
+
+def half_undone(run: Attempt) -> RunFailed:
+    """The body came to its end this time, but some of its steps were undone before."""
+    return RunFailed(
+        f"run {run.row.name} had begun to undo its steps when its process died; the rest was "
+        "undone now",
+        "Resume it to do all of it again.",
+    )
 
 
 async def undo(run: Attempt) -> list[str]:
@@ -22,10 +56,11 @@ async def undo(run: Attempt) -> list[str]:
     Each undoing is itself recorded, so that a crash in the middle goes on where it was.
     """
     problems = []
+    run.halting = False
     while run.undoable:
         step, args, kwargs, result, fp = run.undoable.pop()
         try:
-            await _undo(step, args, kwargs, result)
+            await _undo(run, step, args, kwargs, result, fp)
         except Exception as error:
             problems.append(f"undo of step '{step.name}' failed: {brief(error)}")
             run.note("undo-failed", {"step": step.name, "message": problems[-1]})
@@ -35,19 +70,26 @@ async def undo(run: Attempt) -> list[str]:
     return problems
 
 
-async def _undo(step: Step[..., Any], args: Any, kwargs: Any, result: Any) -> None:
+async def _undo(
+    run: Attempt, step: Step[..., Any], args: Any, kwargs: Any, result: Any, fp: bytes
+) -> None:
     undo_fn = step.undo
     assert undo_fn is not None
     wanted = inspect.signature(undo_fn).parameters
     names = list(step.arguments.parameters)
     named = dict(zip(names, step.arguments.bind(args, kwargs), strict=True))
-    if wanted and all(name in named or name == "result" for name in wanted):
-        named["result"] = result
-        value = undo_fn(**{name: named[name] for name in wanted})
-    else:
-        value = undo_fn(result) if wanted else undo_fn()
-    if inspect.isawaitable(value):
-        await value
+    # As inside a step: an effect that undoes goes through the ledger like any other.
+    token = current.set(Scope(run, f"undo of {step.name}", fp))
+    try:
+        if wanted and all(name in named or name == "result" for name in wanted):
+            named["result"] = result
+            value = undo_fn(**{name: named[name] for name in wanted})
+        else:
+            value = undo_fn(result) if wanted else undo_fn()
+        if inspect.isawaitable(value):
+            await value
+    finally:
+        current.reset(token)
 
 
 async def divergences(run: Attempt) -> None:

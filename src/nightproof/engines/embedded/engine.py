@@ -20,7 +20,7 @@ from nightproof.engines.embedded.ledger import Ledger
 from nightproof.engines.embedded.run import Run
 from nightproof.engines.embedded.state import Attempt, Ending, Outcome
 from nightproof.engines.embedded.threads import Threads
-from nightproof.errors import AlreadyRunning, ContractError, LeaseLost
+from nightproof.errors import AlreadyRunning, ContractError, Interrupted, LeaseLost, RunParked
 from nightproof.journal.commit import GroupCommit
 from nightproof.journal.lease import Possession, possession
 from nightproof.journal.protocol import Journal
@@ -120,12 +120,22 @@ class Engine:
                     clock.now().timestamp() + CONTROL_SECONDS, f"child run of '{job.name}'"
                 )
                 continue
-            if outcome.error is None:
-                return outcome
             if outcome.status is RunStatus.PARKED:
-                parent.stop(closing.parked_by_child(outcome))
+                # The parent waits for what its child waits for, and parks when it is idle.
+                error = outcome.error
+                until = error.until if isinstance(error, RunParked) else None
+                parent.active -= 1
+                try:
+                    await parent.waits.rest(
+                        until.timestamp() if until else None, f"child run {outcome.name}"
+                    )
+                finally:
+                    parent.active += 1
+            elif isinstance(outcome.error, Interrupted):
+                parent.stop(Ending("interrupted"))
                 await parent.never()
-            raise outcome.error
+            elif not isinstance(outcome.error, LeaseLost):
+                return outcome
 
     async def _claim(self, want: Wanted) -> Claimed:
         """Own the run, or say who does."""

@@ -17,6 +17,8 @@ from nightproof.model import clock
 from nightproof.model.code import comparable
 from nightproof.model.fingerprint import fingerprint
 from nightproof.model.states import Kind
+from nightproof.provenance.seeds import adopt
+from nightproof.provenance.seeds import adopt
 
 INLINE = 512
 """Outputs up to this many bytes are loaded at once when a run is resumed."""
@@ -38,6 +40,7 @@ class Ledger:
         self.lane = lane
         self.run_name = run_name
         self.recorded: dict[bytes, Recorded] = {}
+        self.undone: set[bytes] = set()
         self.damaged = 0
         self.used_blobs: list[UseBlob] = []
         self._codes: dict[int, CodeRow] = {}
@@ -56,15 +59,22 @@ class Ledger:
         for item in found:
             kind = item.kind
             if kind == Kind.REOPENED:
-                _forget_failures(recorded)
+                self._reopen()
             elif kind == Kind.UNDONE:
-                recorded.pop(item.fp, None)
+                self.undone.add(item.fp)
             else:
                 recorded[item.fp] = item
         if retry_failures:
-            _forget_failures(recorded)
+            self._reopen()
             self.lane.later(self.entry(Kind.REOPENED, b""))
         self._codes = await self.journal.codes({item.code for item in found if item.code})
+
+    def _reopen(self) -> None:
+        """From here on failures are tried again, and what was undone is done again."""
+        _forget_failures(self.recorded)
+        for fp in self.undone:
+            self.recorded.pop(fp, None)
+        self.undone.clear()
 
     def entry(
         self,
@@ -115,6 +125,8 @@ class Ledger:
                 f"two different functions are steps called '{step.name}'",
                 "Give one of them another name: @step(name=...).",
             )
+        adopt(step.fn.__globals__)
+        adopt(step.fn.__globals__)
         number = self._ids[id(step)] = code_id(step.name, step.code)
         if number not in self._codes:
             row = CodeRow(number, step.name, step.code)

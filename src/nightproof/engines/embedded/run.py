@@ -14,6 +14,7 @@ from nightproof.durable.context import Artifact, MapCall, current
 from nightproof.durable.job import Job
 from nightproof.durable.step import Step
 from nightproof.engines.embedded.effects import Effects
+from nightproof.engines.embedded.ending import child_failure, stored
 from nightproof.engines.embedded.files import artifact_path, read_digest, write_atomically
 from nightproof.engines.embedded.ledger import Ledger
 from nightproof.engines.embedded.mapper import Mapper
@@ -22,6 +23,7 @@ from nightproof.engines.embedded.progress import Progress
 from nightproof.engines.embedded.state import Attempt, Ending, Host, Options
 from nightproof.engines.embedded.steps import Steps
 from nightproof.engines.embedded.waits import Waits
+from nightproof.errors import CodeChanged, EffectHeld, StoreError
 from nightproof.journal.records import RunRow
 from nightproof.model import clock, crash
 from nightproof.model.codec import Codec
@@ -57,6 +59,7 @@ class Run(Attempt):
         self.effects = Effects(self)
         self.active = 0
         self.halting = False
+        self.over = False
         self.resumed = False
         self.acting: set[str] = set()
         self.executed_inputs: dict[str, list[bytes]] = {}
@@ -92,6 +95,10 @@ class Run(Attempt):
         fp = self.seen.next(fingerprint(b"\0child", [job.name.encode(), text]))
         found = self.ledger.recorded.pop(fp, None)
         if found is not None and (data := await self.ledger.whole(found)) is not None:
+            if found.kind == Kind.FAILURE:
+                self.progress.of(job.name).failed += 1
+                kept = json.loads(data)
+                raise child_failure(kept["run"], kept)
             self.progress.of(job.name).replayed += 1
             return job.result.decode(data)
         if self.halting:
@@ -101,12 +108,21 @@ class Run(Attempt):
             outcome = await self.engine.child(self, job, contract)
         finally:
             self.active -= 1
+        error = outcome.error
+        if isinstance(error, (StoreError, CodeChanged)):
+            raise error
+        name = _name_json(outcome.name)
+        if error is not None:
+            self.progress.of(job.name).failed += 1
+            kept = {"run": outcome.name, **stored(error)}
+            await self.ledger.append(
+                self.ledger.entry(Kind.FAILURE, fp, json.dumps(kept).encode(), None, name)
+            )
+            raise child_failure(outcome.name, kept) from error
         self.progress.of(job.name).executed += 1
         blob = outcome.result_blob
         await self.ledger.append(
-            self.ledger.entry(
-                Kind.CHILD, fp, None if blob else outcome.result, blob, _name_json(outcome.name)
-            )
+            self.ledger.entry(Kind.CHILD, fp, None if blob else outcome.result, blob, name)
         )
         return outcome.value
 
@@ -223,7 +239,7 @@ class Run(Attempt):
 
     def release(self) -> None:
         """Let go of what waits for a turn that will not come."""
-        self.halting = True
+        self.halting = self.over = True
         if self._never is not None:
             self._never.cancel()
 
@@ -233,6 +249,8 @@ class Run(Attempt):
             f"effect '{effect}' [{key}] has an unknown outcome ({why}); find out whether it "
             f"happened, then: nightproof resolve {self.row.name} '{key}' --happened | --retry"
         )
+        if self.over:
+            raise EffectHeld(f"effect '{effect}' [{key}] has an unknown outcome ({why})")
         self._leaving = self.loop.create_task(self.leave(Ending("held", None, None, reason)))
         return self.never()
 

@@ -149,7 +149,11 @@ class WaitPart(Protocol):
     """Waits, and parks the run where it is long."""
 
     def rest(
-        self, end: float | None, reason: str, event: asyncio.Event | None = None
+        self,
+        end: float | None,
+        reason: str,
+        event: asyncio.Event | None = None,
+        longest: float | None = None,
     ) -> Awaitable[None]: ...
 
     async def backoff(self, delay: float, verdict: Triage, reason: str) -> None: ...

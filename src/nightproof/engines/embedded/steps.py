@@ -82,7 +82,7 @@ class Steps:
             return MISSING
         run.progress.of(step.name).replayed += 1
         value = step.result.decode(data)
-        if step.undo is not None:
+        if step.undo is not None and fp not in run.ledger.undone:
             run.undoable.append((step, args, kwargs, value, fp))
         return value
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from nightproof.engines.embedded.state import Attempt
-from nightproof.journal.records import TakeSignal
+from nightproof.journal.records import Entry, TakeSignal
 from nightproof.model import clock
 from nightproof.model.codec import Codec
 from nightproof.model.fingerprint import fingerprint
@@ -16,6 +16,8 @@ from nightproof.model.states import Kind
 
 CHUNK_SECONDS = 30.0
 """Wall clocks jump; a long wait looks at the clock again this often."""
+LOOK_SECONDS = 0.5
+"""While a long wait is open and something else works: how often to look if it is done."""
 SETTLE_SECONDS = 0.05
 """How long a run must be idle before it parks, so that other branches can begin."""
 
@@ -28,6 +30,7 @@ class Waits:
         self._open: dict[int, tuple[float | None, str]] = {}
         self._serial = 0
         self._parking: asyncio.TimerHandle | None = None
+        self._taken: set[int] = set()
         self.arrived = asyncio.Event()
 
     @property
@@ -39,6 +42,7 @@ class Waits:
         """Wait until a time, or for a duration in seconds; the end is recorded."""
         run = self._run
         absolute = isinstance(until, datetime)
+        longest = None if isinstance(until, datetime) else float(until)
         stated = until.isoformat() if isinstance(until, datetime) else repr(float(until))
         fp = run.seen.next(fingerprint(b"\0wait", [name.encode(), stated.encode()]))
         found = run.ledger.recorded.pop(fp, None)
@@ -50,7 +54,7 @@ class Waits:
             output = json.dumps({"until": end, "absolute": absolute}).encode()
             await run.ledger.append(run.ledger.entry(Kind.WAIT, fp, output))
         at = clock.from_ms(int(end * 1000)).isoformat(timespec="seconds")
-        await self.rest(end, f"until {at}")
+        await self.rest(end, f"until {at}", longest=longest)
 
     async def wait_for(self, name: str, annotation: Any, timeout: float | None) -> Any:
         """Wait for a signal; its payload is recorded when it is taken."""
@@ -59,27 +63,35 @@ class Waits:
         fp = run.seen.next(fingerprint(b"\0signal", [name.encode()]))
         found = run.ledger.recorded.pop(fp, None)
         end = None
+        over = False
         if found is not None and found.kind == Kind.SIGNAL:
             data = await run.ledger.whole(found)
             if data is not None:
                 return codec.decode(data)
         elif found is not None and found.output is not None:
-            end = json.loads(found.output)["until"]
+            wait = json.loads(found.output)
+            end, over = wait["until"], wait.get("over", False)
         elif timeout is not None:
             end = clock.now().timestamp() + timeout
-            output = json.dumps({"until": end}).encode()
-            await run.ledger.append(run.ledger.entry(Kind.WAIT, fp, output))
-        while True:
+            await run.ledger.append(self._wait(fp, {"until": end}))
+        while not over:
             self.arrived.clear()
             for signal in await run.ledger.journal.signals(run.row.id):
-                if signal.name == name:
+                if signal.name == name and signal.id not in self._taken:
                     value = codec.decode(signal.payload)
+                    self._taken.add(signal.id)
                     run.ledger.lane.put(TakeSignal(signal.id))
                     await run.ledger.append(run.ledger.entry(Kind.SIGNAL, fp, codec.encode(value)))
                     return value
             if end is not None and clock.now().timestamp() >= end:
-                raise TimeoutError(f"no signal '{name}' within {timeout:g} s")
+                # Recorded, so that a signal that comes later does not change the past.
+                await run.ledger.append(self._wait(fp, {"until": end, "over": True}))
+                break
             await self.rest(end, f"signal '{name}'", self.arrived)
+        raise TimeoutError(f"no signal '{name}' within {timeout or 0:g} s")
+
+    def _wait(self, fp: bytes, data: dict[str, Any]) -> Entry:
+        return self._run.ledger.entry(Kind.WAIT, fp, json.dumps(data).encode())
 
     async def backoff(self, delay: float, verdict: Any, reason: str) -> None:
         """The pause before another try; parks the run where it is long."""
@@ -88,15 +100,25 @@ class Waits:
             end = max(end, verdict.resets_at.timestamp())
         self._run.active -= 1
         try:
-            await self.rest(end, f"retry of {reason}")
+            longest = None if verdict.resets_at is not None else delay
+            await self.rest(end, f"retry of {reason}", longest=longest)
         finally:
             self._run.active += 1
 
     async def rest(
-        self, end: float | None, reason: str, event: asyncio.Event | None = None
+        self,
+        end: float | None,
+        reason: str,
+        event: asyncio.Event | None = None,
+        longest: float | None = None,
     ) -> None:
-        """Suspend until wall-clock time `end` (seconds) or until `event`."""
+        """Suspend until wall-clock time `end` (seconds) or until `event`.
+
+        A wait that is a duration ends after `longest` seconds even where the wall
+        clock was set back meanwhile.
+        """
         run = self._run
+        began = clock.monotonic()
         self._serial += 1
         number = self._serial
         self._open[number] = (end, reason)
@@ -105,6 +127,8 @@ class Waits:
             self._consider_parking()
             while not (event is not None and event.is_set()):
                 left = None if end is None else end - clock.now().timestamp()
+                if left is not None and longest is not None:
+                    left = min(left, longest - (clock.monotonic() - began))
                 if left is not None and left <= 0:
                     return
                 chunk = CHUNK_SECONDS if left is None else min(left, CHUNK_SECONDS)
@@ -117,18 +141,24 @@ class Waits:
             del run.progress.waiting[number]
 
     def _consider_parking(self) -> None:
-        if self._parking is None and self._idle():
-            self._parking = self._run.loop.call_later(SETTLE_SECONDS, self._park)
+        if self._parking is None and self._long():
+            pause = LOOK_SECONDS if self._run.active else SETTLE_SECONDS
+            self._parking = self._run.loop.call_later(pause, self._park)
 
-    def _idle(self) -> bool:
-        if self._run.active or not self._open:
+    def _long(self) -> bool:
+        """Whether something waits, and all that waits does so for long."""
+        if not self._open:
             return False
         soon = clock.now().timestamp() + self._run.settings.park_after
         return all(end is None or end > soon for end, _ in self._open.values())
 
     def _park(self) -> None:
         self._parking = None
-        if not self._idle() or self._run.halting:
+        if self._run.halting:
+            return
+        if self._run.active or not self._long():
+            # The steps in flight do not say when they are done: look again.
+            self._consider_parking()
             return
         ends = [end for end, _ in self._open.values() if end is not None]
         reason = "; ".join(sorted({reason for _, reason in self._open.values()}))

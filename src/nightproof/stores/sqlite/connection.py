@@ -115,6 +115,7 @@ class Database:
     def _prepare(self) -> None:
         execute = self.raw.execute
         version = execute("PRAGMA user_version").get
+        self._refuse_foreign()
         if version > VERSION:
             raise StoreTooNew(
                 f"the journal {self.path} has schema version {version}; this nightproof knows "
@@ -123,8 +124,6 @@ class Database:
             )
         if self.readonly:
             return
-        if version == 0:
-            self._refuse_foreign()
         if execute("PRAGMA journal_mode").get != "wal":
             execute("PRAGMA journal_mode=WAL")
         execute(f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}")

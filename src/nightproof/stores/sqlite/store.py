@@ -37,7 +37,18 @@ from nightproof.stores.sqlite.connection import (
 from nightproof.stores.sqlite.reads import SqliteReader, effect_row
 from nightproof.stores.sqlite.schema import EFFECT_COLUMNS
 
+_OPEN = "SELECT 1 FROM run WHERE id = ? AND status IN ('running', 'parked')"
 _INSERT_ENTRY = "INSERT INTO entry VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_WAKE = (
+    "WITH RECURSIVE up(id) AS (SELECT id FROM run WHERE id = ?1 OR "
+    "(?2 <> '' AND status = 'parked' AND instr(waiting, ?2)) UNION "
+    "SELECT parent FROM run JOIN up USING (id) WHERE parent IS NOT NULL) "
+    "UPDATE run SET wake = ?3 WHERE status IN ('running', 'parked') AND id IN (SELECT id FROM up)"
+)
+"""Makes a run due, those that wait for the same decision, and those whose child it is.
+
+Also one that is running: it may be about to park.
+"""
 _PULSE = "UPDATE run SET beat = beat + 1, lease_until = ? WHERE id = ? AND token = ?"
 
 
@@ -133,12 +144,12 @@ class SqliteJournal(SqliteReader):
         finished = end.at if end.status not in (RunStatus.RUNNING, RunStatus.PARKED) else None
         self._db.execute(
             "UPDATE run SET status = ?, updated = ?, finished = ?, result = ?, result_blob = ?, "
-            "error = ?, wake = ?, waiting = ?, code = CASE WHEN ? = '' THEN code ELSE ? END, "
+            "error = ?, wake = CASE WHEN ? THEN coalesce(wake, ?) END, waiting = ?, code = CASE WHEN ? = '' THEN code ELSE ? END, "
             "owner_host = NULL, owner_pid = NULL, owner_started = NULL, lease_until = 0 "
             "WHERE id = ?",
             (
                 str(end.status), end.at, finished, end.result, end.result_blob, end.error,
-                end.wake, end.waiting, end.code, end.code, run,
+                end.status is RunStatus.PARKED, end.wake, end.waiting, end.code, end.code, run,
             ),
         )  # fmt: skip
         self._db.execute(
@@ -199,7 +210,10 @@ class SqliteJournal(SqliteReader):
     async def request_cancel(self, run: int) -> bool:
         """See :class:`nightproof.journal.protocol.Journal`."""
         with explained(self._db.path), self._db.transaction():
-            return claims.cancel(self._db, run)
+            done = claims.cancel(self._db, run)
+        # What this connection writes does not count as a change by others.
+        self._data_version = -1
+        return done
 
     async def send(self, run: int, name: str, payload: bytes) -> None:
         """See :class:`nightproof.journal.protocol.Journal`."""
@@ -209,9 +223,8 @@ class SqliteJournal(SqliteReader):
                 "INSERT INTO signal (run, name, payload, at) VALUES (?, ?, ?, ?)",
                 (run, name, payload, now),
             )
-            self._db.execute(
-                "UPDATE run SET wake = ? WHERE id = ? AND status = 'parked'", (now, run)
-            )
+            self._db.execute(_WAKE, (run, "", now))
+        self._data_version = -1
 
     async def resolve(self, key: str, happened: bool, output: bytes | None) -> EffectRow:
         """See :class:`nightproof.journal.protocol.Journal`."""
@@ -235,9 +248,7 @@ class SqliteJournal(SqliteReader):
                 "UPDATE effect SET state = ?, at = ?, output = ? WHERE key = ?",
                 (str(state), now, output, key),
             )
-            self._db.execute(
-                "UPDATE run SET wake = ? WHERE id = ? AND status = 'parked'", (now, row.run)
-            )
+            self._db.execute(_WAKE, (row.run, f" [{key}] has an unknown outcome", now))
         return row
 
     async def retain(
@@ -252,13 +263,17 @@ class SqliteJournal(SqliteReader):
             kept[run.job] = kept.get(run.job, 0) + 1
             if kept[run.job] <= keep or (run.finished or 0) >= finished_before:
                 continue
-            names.append(run.name)
-            if not dry_run:
-                entries += self._delete(run.id)
+            removed = 0 if dry_run else self._delete(run.id)
+            if removed >= 0:
+                names.append(run.name)
+                entries += removed
         return Collected(len(names), entries, tuple(names))
 
     def _delete(self, run: int) -> int:
         with explained(self._db.path), self._db.transaction():
+            # Another process may have begun to work on it since it was chosen.
+            if self._db.execute(_OPEN, (run,)).get is not None:
+                return -1
             self._db.execute("DELETE FROM entry WHERE run = ?", (run,))
             removed = self._db.raw.changes()
             for table in ("attempt", "signal", "blob_use"):
