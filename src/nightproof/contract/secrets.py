@@ -45,9 +45,14 @@ _HINTS = (
 """Every known secret holds one of these; looking for them first is ten times faster."""
 
 
+@cache
+def _hint() -> re.Pattern[str]:
+    return re.compile("|".join(map(re.escape, _HINTS)))
+
+
 def secret_kind(text: str) -> str:
     """What kind of secret `text` holds, like "a Slack token"; empty if none is known."""
-    if not any(hint in text for hint in _HINTS):
+    if _hint().search(text) is None:
         return ""
     found = _known().search(text)
     if found is None or found.lastgroup is None:

@@ -31,6 +31,7 @@ def step_seed(seed: bytes, fingerprint: bytes) -> bytes:
 _C_FUNCTIONS = ("random", "getrandbits")
 _global = random._inst  # noqa: SLF001 - the generator behind the module's functions
 _installed = False
+_adopted: set[int] = set()
 
 
 def install(generator: Callable[[], Any]) -> None:
@@ -86,6 +87,9 @@ def adopt(namespace: dict[str, Any]) -> None:
     Those are functions written in C that are bound to the global generator, so
     only the name can be replaced.
     """
+    if id(namespace) in _adopted:
+        return
+    _adopted.add(id(namespace))
     for name, value in list(namespace.items()):
         owner = getattr(value, "__self__", None)
         if owner is _global and getattr(value, "__name__", "") in _C_FUNCTIONS:

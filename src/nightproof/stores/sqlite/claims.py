@@ -17,7 +17,7 @@ _INSERT = (
     "INSERT INTO run (name, job, digest, replicate, contract, target, code, parent, options, "
     "status, created, updated, token, owner_host, owner_pid, owner_started, lease_until) "
     "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 'running', ?, ?, 1, ?, ?, ?, ?) "
-    f"RETURNING {RUN_COLUMNS}"
+    f"ON CONFLICT (name) DO NOTHING RETURNING {RUN_COLUMNS}"
 )
 _TAKE = (
     "UPDATE run SET status = 'running', token = token + 1, owner_host = ?, owner_pid = ?, "
@@ -45,10 +45,12 @@ def claim(db: Database, want: Wanted, owner: Owner, takeover: int | None) -> Cla
     if replicate < 0:
         replicate = _next_replicate(db, want)
     name = run_name(want.job, want.digest, replicate)
-    found = db.execute(f"SELECT {RUN_COLUMNS} FROM run WHERE name = ?", (name,)).fetchone()
-    if found is None:
-        return Claimed(_create(db, want, owner, name, replicate, now), True, None)
-    run = run_row(found)
+    created = _create(db, want, owner, name, replicate, now)
+    if created is not None:
+        return Claimed(created, True, None)
+    run = run_row(
+        db.execute(f"SELECT {RUN_COLUMNS} FROM run WHERE name = ?", (name,)).fetchall()[0]
+    )
     if run.digest != want.digest or run.job != want.job:
         raise StoreDamaged(
             f"run {name} belongs to job '{run.job}' with contract {run.digest}, not to "
@@ -73,7 +75,8 @@ def _next_replicate(db: Database, want: Wanted) -> int:
 
 def _create(
     db: Database, want: Wanted, owner: Owner, name: str, replicate: int, now: int
-) -> RunRow:
+) -> RunRow | None:
+    """A new run; None where there is one of that name."""
     process = owner.process
     rows = db.execute(
         _INSERT,
@@ -83,6 +86,8 @@ def _create(
             now + owner.lease_ms,
         ),
     ).fetchall()  # fmt: skip
+    if not rows:
+        return None
     run = run_row(rows[0])
     _attempt(db, run.id, 1, owner, now)
     return run
