@@ -6,7 +6,6 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from nightproof.blobs.claims import SPILL_BYTES
 from nightproof.blobs.protocol import Blobs
 from nightproof.durable.step import Routine
 from nightproof.errors import BlobError, CodeChanged, MisuseError, NightproofError
@@ -17,7 +16,6 @@ from nightproof.model import clock
 from nightproof.model.code import comparable
 from nightproof.model.fingerprint import fingerprint
 from nightproof.model.states import Kind
-from nightproof.provenance.seeds import adopt
 from nightproof.provenance.seeds import adopt
 
 INLINE = 512
@@ -126,7 +124,6 @@ class Ledger:
                 "Give one of them another name: @step(name=...).",
             )
         adopt(step.fn.__globals__)
-        adopt(step.fn.__globals__)
         number = self._ids[id(step)] = code_id(step.name, step.code)
         if number not in self._codes:
             row = CodeRow(number, step.name, step.code)
@@ -168,9 +165,9 @@ class Ledger:
 
         None where it is gone or damaged (which is noted): then the step runs again.
         """
-        if found.output is not None:
-            return found.output
         if found.blob is None:
+            if found.output is not None:
+                return found.output
             if not found.size:
                 return b""
             entries = await self.journal.outputs(self.lane.run, [found.seq])
@@ -216,11 +213,6 @@ class Ledger:
 def _forget_failures(recorded: dict[bytes, Recorded]) -> None:
     for fp in [fp for fp, item in recorded.items() if item.kind == Kind.FAILURE]:
         del recorded[fp]
-
-
-def is_large(data: bytes) -> bool:
-    """Whether an output belongs outside the journal."""
-    return len(data) > SPILL_BYTES
 
 
 def failure_output(type_: str, message: str, attempts: list[Any]) -> bytes:

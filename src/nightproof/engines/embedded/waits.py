@@ -78,9 +78,10 @@ class Waits:
             self.arrived.clear()
             for signal in await run.ledger.journal.signals(run.row.id):
                 if signal.name == name and signal.id not in self._taken:
-                    value = codec.decode(signal.payload)
                     self._taken.add(signal.id)
+                    # Taken even where it cannot be read, or a resume would meet it again.
                     run.ledger.lane.put(TakeSignal(signal.id))
+                    value = codec.decode(signal.payload)
                     await run.ledger.append(run.ledger.entry(Kind.SIGNAL, fp, codec.encode(value)))
                     return value
             if end is not None and clock.now().timestamp() >= end:
