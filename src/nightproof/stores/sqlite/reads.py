@@ -252,5 +252,9 @@ class SqliteReader:
 
 
 def open_reader(path: str, url: str) -> SqliteReader:
-    """A journal opened for reading only."""
-    return SqliteReader(Database(path, readonly=True), url)
+    """A journal opened for reading only. Raises NotFound where it is still empty."""
+    database = Database(path, readonly=True)
+    if database.execute("PRAGMA user_version").get == 0:
+        database.close()
+        raise NotFound(f"there is no journal at {url} yet", "The first run writes it.")
+    return SqliteReader(database, url)

@@ -1,0 +1,357 @@
+"""The commands and their options, as typer describes them; the work is elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from nightproof.cli.contract_commands import contract_app
+from nightproof.cli.options import (
+    After,
+    Debug,
+    Given,
+    Json,
+    Limit,
+    RunName,
+    Store,
+    Target,
+    end,
+    given,
+    names,
+    session,
+    show_version,
+)
+from nightproof.cli.request import RunRequest
+from nightproof.cli.session import set_debug
+
+app = typer.Typer(
+    name="nightproof",
+    help="Nightly jobs that finish despite crashes, act once, and say why when they differ.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.add_typer(contract_app, name="contract")
+
+
+def invoke(arguments: Sequence[str]) -> int:
+    """Carry out a command line; its exit code."""
+    try:
+        ended = app(list(arguments), prog_name="nightproof", standalone_mode=True)
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else int(bool(end.code))
+    return ended if isinstance(ended, int) else 0
+
+
+@app.callback()
+def common(
+    store: Store = None,
+    debug: Debug = False,
+    version: Annotated[
+        bool, typer.Option("--version", help="Say which version this is.", callback=show_version)
+    ] = False,
+) -> None:
+    """Options before the name of a command count for it too."""
+    del version
+    given.store = store
+    set_debug(debug)
+
+
+@app.command()
+def run(
+    target: Target,
+    contract: Given,
+    replicate: Annotated[
+        bool, typer.Option("--replicate", help="A deliberate fresh run of the same contract.")
+    ] = False,
+    effects: Annotated[
+        bool, typer.Option("--effects", help="The replicate performs effects with new keys.")
+    ] = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Refuse results that other code recorded.")
+    ] = False,
+    concurrency: Annotated[
+        list[str] | None, typer.Option("--concurrency", metavar="STEP=N", help="Bound a map.")
+    ] = None,
+    json: Json = False,
+    engine: Annotated[str, typer.Option("--engine", help="embedded")] = "embedded",
+    isolate: Annotated[str, typer.Option("--isolate", help="L0")] = "L0",
+    store: Store = None,
+    debug: Debug = False,
+) -> None:
+    """Run a job, or go on with it.
+
+    Exit 0 done, 1 failed, 2 bad input, 75 parked or interrupted.
+    """
+    from nightproof.cli import running
+
+    common = session(store, debug, json)
+    request = RunRequest(
+        target, contract, replicate, effects, strict, tuple(concurrency or ()), json, engine,
+        isolate, common.store,
+    )  # fmt: skip
+    end(running.run(request))
+
+
+@app.command()
+def resume(
+    run: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[RUN]", help="Default: the only one that can go on.", autocompletion=names
+        ),
+    ] = None,
+    all_: Annotated[
+        bool, typer.Option("--all", help="Every run that can go on now and nobody works on.")
+    ] = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Refuse results that other code recorded.")
+    ] = False,
+    json: Json = False,
+    store: Store = None,
+    debug: Debug = False,
+) -> None:
+    """Go on with a run that crashed, parked or failed."""
+    from nightproof.cli import resuming
+
+    end(resuming.resume(session(store, debug, json), run, all_, strict))
+
+
+@app.command()
+def runs(
+    job: Annotated[str | None, typer.Option("--job", help="Only runs of this job.")] = None,
+    status: Annotated[
+        list[str] | None,
+        typer.Option("--status", help="running, parked, completed, failed or cancelled."),
+    ] = None,
+    limit: Limit = 30,
+    json: Json = False,
+    store: Store = None,
+    debug: Debug = False,
+) -> None:
+    """List the runs, newest first."""
+    from nightproof.cli import reading
+
+    end(reading.runs(session(store, debug, json), job, status or [], limit))
+
+
+@app.command()
+def show(run: RunName, json: Json = False, store: Store = None, debug: Debug = False) -> None:
+    """Show one run, and what to do next."""
+    from nightproof.cli import reading
+
+    end(reading.show(session(store, debug, json), run))
+
+
+@app.command()
+def steps(
+    run: RunName,
+    step: Annotated[str | None, typer.Option("--step", help="Only this step.")] = None,
+    failed: Annotated[bool, typer.Option("--failed", help="Only what failed.")] = False,
+    limit: Limit = 50,
+    after: After = -1,
+    json: Json = False,
+    store: Store = None,
+    debug: Debug = False,
+) -> None:
+    """List a run's steps and items."""
+    from nightproof.cli import reading
+
+    end(reading.steps(session(store, debug, json), run, step, failed, limit, after))
+
+
+@app.command()
+def logs(
+    run: RunName,
+    steps: Annotated[bool, typer.Option("--steps", help="A line for every result too.")] = False,
+    limit: Annotated[
+        int, typer.Option("--limit", "-n", min=1, help="Only the last so many.")
+    ] = 500,
+    json: Json = False,
+    store: Store = None,
+    debug: Debug = False,
+) -> None:
+    """Show what happened: attempts, crashes, retries, waits."""
+    from nightproof.cli import reading
+
+    end(reading.logs(session(store, debug, json), run, steps, limit))
+
+
+@app.command()
+def watch(
+    run: RunName,
+    interval: Annotated[
+        float, typer.Option("--interval", min=0.05, help="Seconds between two looks.")
+    ] = 0.5,
+    json: Json = False,
+    store: Store = None,
+    debug: Debug = False,
+) -> None:
+    """Follow a run until it ends.
+
+    Exit 0 completed, 1 failed or cancelled, 75 parked or left by its process.
+    """
+    from nightproof.cli import watching
+
+    end(watching.watch(session(store, debug, json), run, interval))
+
+
+@app.command()
+def cancel(run: RunName, json: Json = False, store: Store = None, debug: Debug = False) -> None:
+    """Cancel a run.
+
+    Its process ends it; where there is none, it is cancelled at once.
+    """
+    from nightproof.cli import deciding
+
+    end(deciding.cancel(session(store, debug, json), run))
+
+
+@app.command()
+def resolve(
+    run: RunName,
+    effect: Annotated[str, typer.Argument(metavar="EFFECT", help="Its key, or its name.")],
+    result: Annotated[
+        str | None, typer.Argument(metavar="[RESULT]", help="With --happened: its result, JSON.")
+    ] = None,
+    happened: Annotated[
+        bool, typer.Option("--happened", help="It happened; the run takes RESULT for it.")
+    ] = False,
+    retry: Annotated[bool, typer.Option("--retry", help="It did not happen; try it.")] = False,
+    json: Json = False,
+    store: Store = None,
+    debug: Debug = False,
+) -> None:
+    """Decide an effect whose outcome a crash has hidden."""
+    from nightproof.cli import deciding
+
+    end(deciding.resolve(session(store, debug, json), run, effect, result, happened, retry))
+
+
+@app.command()
+def signal(
+    run: RunName,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="What the run waits for.")],
+    payload: Annotated[
+        str, typer.Argument(metavar="[JSON]", help="What it is told; default null.")
+    ] = "null",
+    json: Json = False,
+    store: Store = None,
+    debug: Debug = False,
+) -> None:
+    """Send a signal to a run; it is kept until the run takes it."""
+    from nightproof.cli import deciding
+
+    end(deciding.signal(session(store, debug, json), run, name, payload))
+
+
+@app.command()
+def gc(
+    older_than: Annotated[
+        str, typer.Option("--older-than", metavar="TIME", help="Finished so long ago: 30d, 12h.")
+    ] = "30d",
+    keep: Annotated[
+        int, typer.Option("--keep", min=0, help="Always keep the newest N of each job.")
+    ] = 10,
+    job: Annotated[str | None, typer.Option("--job", help="Only runs of this job.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
+    json: Json = False,
+    store: Store = None,
+    debug: Debug = False,
+) -> None:
+    """Remove old finished runs and unused blobs.
+
+    Runs go whole. The ledger of effects and the delivered files stay.
+    """
+    from nightproof.cli import collecting
+
+    end(collecting.gc(session(store, debug, json), older_than, keep, job, dry_run))
+
+
+@app.command()
+def doctor(
+    salvage: Annotated[
+        Path | None,
+        typer.Option(
+            "--salvage", metavar="NEW.db", help="Copy what can be read of a damaged journal."
+        ),
+    ] = None,
+    json: Json = False,
+    store: Store = None,
+    debug: Debug = False,
+) -> None:
+    """Examine the store, and say what to do."""
+    from nightproof.cli import doctoring
+
+    common = session(store, debug, json)
+    end(doctoring.doctor(common) if salvage is None else doctoring.salvage(common, salvage))
+
+
+@app.command()
+def init(
+    folder: Annotated[
+        Path, typer.Argument(metavar="[FOLDER]", help="Where; made if new.")
+    ] = Path(),
+    debug: Debug = False,
+) -> None:
+    """Write a small project that runs at once."""
+    from nightproof.cli import starting
+
+    session(None, debug)
+    end(starting.init(folder))
+
+
+@app.command()
+def demo(
+    folder: Annotated[
+        Path | None, typer.Option("--dir", metavar="FOLDER", help="Where to work; new or empty.")
+    ] = None,
+    debug: Debug = False,
+) -> None:
+    """The weekly report: killed, resumed, run again."""
+    from nightproof.cli import demo as demonstration
+
+    session(None, debug)
+    end(demonstration.demo(folder))
+
+
+@app.command()
+def drill(
+    target: Target,
+    contract: Given,
+    everything: Annotated[
+        bool, typer.Option("--everything", help="Every item of every map.")
+    ] = False,
+    point: Annotated[
+        list[str] | None, typer.Option("--point", metavar="PATTERN", help="Only such points.")
+    ] = None,
+    limit: Annotated[int | None, typer.Option("--limit", min=1, help="At most so many.")] = None,
+    seed: Annotated[int | None, typer.Option("--seed", help="Draws the sample.")] = None,
+    parallel: Annotated[int, typer.Option("--parallel", min=1, help="Cases at once.")] = 2,
+    timeout: Annotated[
+        float | None, typer.Option("--timeout", min=0.1, help="Seconds for one child.")
+    ] = None,
+    folder: Annotated[str | None, typer.Option("--dir", help="Where to work.")] = None,
+    keep: Annotated[bool, typer.Option("--keep", help="Keep journals and artifacts.")] = False,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Kill a job at every crash point and compare.
+
+    Each case is resumed and compared with an undisturbed run.
+    """
+    from nightproof.cli import drills
+
+    session(None, debug)
+    how = (everything, tuple(point or ()), limit, seed, parallel, timeout, folder, keep)
+    end(drills.drill(target, contract, how, json))
+
+
+def options_of(command: str) -> set[str]:
+    """The names of a command's options."""
+    group: Any = typer.main.get_command(app)
+    return {name for option in group.commands[command].params for name in option.opts}

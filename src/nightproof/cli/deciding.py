@@ -1,0 +1,136 @@
+"""What people tell runs: cancel, resolve, signal."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from nightproof import app
+from nightproof.cli.session import Session, emit
+from nightproof.errors import NotFound, UsageError
+from nightproof.journal.protocol import Journal
+from nightproof.journal.records import EffectRow, RunFilter, RunRow
+from nightproof.model.states import EffectState, RunStatus
+from nightproof.views import open_run
+
+T = TypeVar("T")
+
+UNDECIDED = (EffectState.INTENDED, EffectState.FAILED)
+
+
+def writing(session: Session, act: Callable[[Journal], Awaitable[T]]) -> T:
+    """The result of `act` on the journal, opened for writing; it must exist."""
+
+    async def do() -> T:
+        settings = session.settings()
+        app.require_journal(settings)
+        journal = app.open_journal(settings)
+        try:
+            return await act(journal)
+        finally:
+            await journal.close()
+
+    return asyncio.run(do())
+
+
+def cancel(session: Session, name: str) -> int:
+    """``nightproof cancel RUN``."""
+
+    async def act(journal: Journal) -> tuple[RunRow, bool]:
+        row = await open_run(journal, name)
+        if row.status not in (RunStatus.RUNNING, RunStatus.PARKED):
+            raise NotFound(f"run {row.name} is {row.status}; there is nothing to cancel")
+        return row, await _cancel(journal, row)
+
+    row, done = writing(session, act)
+    status = "cancelled" if done else "running"
+    if session.json:
+        emit({"run": row.name, "status": status, "requested": True})
+    elif done:
+        print(f"{row.name}  cancelled")
+    else:
+        owner = row.owner.label if row.owner else "its process"
+        print(f"{row.name}  asked {owner} to cancel: `nightproof watch {row.name}`")
+    return 0
+
+
+async def _cancel(journal: Journal, row: RunRow) -> bool:
+    """Cancel a run and its children; whether it is cancelled already."""
+    done = await journal.request_cancel(row.id)
+    for child in await journal.runs(RunFilter(parent=row.id, limit=-1)):
+        if child.status in (RunStatus.RUNNING, RunStatus.PARKED):
+            await _cancel(journal, child)
+    return done
+
+
+def resolve(
+    session: Session, name: str, effect: str, result: str | None, happened: bool, retry: bool
+) -> int:
+    """``nightproof resolve RUN EFFECT --happened [RESULT] | --retry``."""
+    if happened == retry:
+        raise UsageError(
+            "resolve needs one decision", "--happened [RESULT] if it happened, --retry if not."
+        )
+    if result is not None and not happened:
+        raise UsageError("a RESULT goes with --happened", "What is tried again makes its own.")
+    output = _json(result, "RESULT") if result is not None else b"null" if happened else None
+
+    async def act(journal: Journal) -> tuple[RunRow, EffectRow]:
+        row = await open_run(journal, name)
+        found = _wanted(row, effect, await journal.effects(row.id))
+        return row, await journal.resolve(found.key, happened, output)
+
+    row, found = writing(session, act)
+    decision = "confirmed" if happened else "clear"
+    if session.json:
+        emit({"run": row.name, "effect": found.name, "key": found.key, "state": decision})
+        return 0
+    says = "is taken as done" if happened else "will be tried again"
+    print(f"effect '{found.name}' [{found.key}] {says}: `nightproof resume {row.name}`")
+    return 0
+
+
+def _wanted(row: RunRow, effect: str, ledger: list[EffectRow]) -> EffectRow:
+    for found in ledger:
+        if found.key == effect:
+            return found
+    named = [found for found in ledger if found.name == effect]
+    named = [found for found in named if found.state in UNDECIDED] or named
+    if len(named) == 1:
+        return named[0]
+    known = ", ".join(f"'{found.key}'" for found in (named or ledger)[:8]) or "none"
+    raise NotFound(
+        f"run {row.name} has no single effect '{effect}'", f"Give its key. Its effects: {known}."
+    )
+
+
+def signal(session: Session, name: str, what: str, payload: str) -> int:
+    """``nightproof signal RUN NAME [JSON]``."""
+    data = _json(payload, "the payload")
+
+    async def act(journal: Journal) -> RunRow:
+        row = await open_run(journal, name)
+        if row.status in (RunStatus.COMPLETED, RunStatus.CANCELLED):
+            raise NotFound(f"run {row.name} is {row.status} and takes no signals")
+        await journal.send(row.id, what, data)
+        return row
+
+    row = writing(session, act)
+    if session.json:
+        emit({"run": row.name, "signal": what, "status": str(row.status)})
+    elif row.status is RunStatus.RUNNING:
+        print(f"{row.name}  signal '{what}' sent")
+    else:
+        print(f"{row.name}  signal '{what}' is kept: `nightproof resume {row.name}` takes it")
+    return 0
+
+
+def _json(text: str, what: str) -> bytes:
+    try:
+        return json.dumps(json.loads(text), ensure_ascii=False).encode()
+    except ValueError as error:
+        raise UsageError(
+            f"{what} is not JSON: {error}", "Text needs quotes inside the shell's: '\"text\"'."
+        ) from None

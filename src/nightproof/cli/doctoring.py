@@ -1,0 +1,170 @@
+"""``nightproof doctor``: is the store healthy, and what to do where it is not."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import platform
+import shutil
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from nightproof import app
+from nightproof.blobs.protocol import Blobs
+from nightproof.cli.session import Session, emit
+from nightproof.cli.table import painted, rows
+from nightproof.config import Settings
+from nightproof.errors import NightproofError, NotFound
+from nightproof.journal.lease import Possession, possession
+from nightproof.journal.protocol import Journal
+from nightproof.journal.records import RunFilter
+from nightproof.model import clock, identity
+from nightproof.model.states import EffectState, RunStatus
+
+LOW_BYTES = 200 * 1024 * 1024
+DAY_MS = 86_400_000
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line: `state` is "ok", "look" or "problem"."""
+
+    what: str
+    state: str
+    text: str
+
+
+def doctor(session: Session) -> int:
+    """Examine everything; exit 1 where there is a problem."""
+    settings = session.settings()
+    found = [Finding("versions", "ok", _versions())]
+    try:
+        app.require_journal(settings)
+        found += asyncio.run(_store(settings))
+    except NotFound as error:
+        found.append(Finding("journal", "look", f"{error.message}: {error.hint}"))
+    except NightproofError as error:
+        found.append(Finding("journal", "problem", f"{error.message}. {error.hint}"))
+    found += _disk(settings)
+    healthy = all(one.state != "problem" for one in found)
+    if session.json:
+        lines = [{"what": one.what, "state": one.state, "text": one.text} for one in found]
+        emit({"healthy": healthy, "store": settings.store, "findings": lines})
+    else:
+        for one in found:
+            print(f"{painted(one.state, one.state.ljust(8))} {one.what.ljust(9)} {one.text}")
+    return 0 if healthy else 1
+
+
+def _versions() -> str:
+    return (
+        f"Python {platform.python_version()}, {app.store_versions()}, "
+        f"{platform.system()} {platform.release()}"
+    )
+
+
+async def _store(settings: Settings) -> list[Finding]:
+    journal = app.open_journal(settings)
+    try:
+        found = [_sync(settings)]
+        wrong = await journal.check()
+        if wrong:
+            first = " ".join(wrong[0].split())
+            text = f"{len(wrong)} faults, the first: {first}. Run `nightproof doctor --salvage NEW.db`."
+            found.append(Finding("journal", "problem", text))
+            return found
+        found.append(Finding("journal", "ok", f"{settings.store} is whole"))
+        found += [one async for one in _owners(journal, settings)]
+        found += [one async for one in _doubts(journal)]
+        found.append(_blobs(app.open_blobs(settings)))
+        return found
+    finally:
+        await journal.close()
+
+
+def _sync(settings: Settings) -> Finding:
+    if settings.durability == "full":
+        return Finding("sync", "ok", "full: a checkpoint survives power loss")
+    return Finding("sync", "look", 'normal: power loss may cost the newest; "full" keeps them')
+
+
+async def _owners(journal: Journal, settings: Settings) -> AsyncIterator[Finding]:
+    now, lease = clock.now_ms(), int(settings.lease * 1000)
+    live = left = 0
+    for row in await journal.runs(RunFilter(status=(RunStatus.RUNNING,), limit=-1)):
+        state = possession(row, now, lease)
+        if state is Possession.LIVE:
+            live += 1
+            yield Finding(
+                "owner", "ok", f"{row.name} runs on {row.owner.label if row.owner else '?'}"
+            )
+        elif state is Possession.DOUBTFUL:
+            text = f"{row.name}: its owner lives but its lease is out; is the process stopped?"
+            yield Finding("owner", "look", text)
+        elif row.parent is None:
+            left += 1
+            text = f"{row.name} was left by its process: nightproof resume {row.name}"
+            yield Finding("owner", "look", text)
+    if not live and not left:
+        yield Finding("owners", "ok", "nothing is running, nothing was left behind")
+    for row in await journal.due(now):
+        if row.status is RunStatus.PARKED:
+            text = f"{row.name} is due since it parked: nightproof resume {row.name}"
+            yield Finding("parked", "look", text)
+
+
+async def _doubts(journal: Journal) -> AsyncIterator[Finding]:
+    for effect in await journal.effects():
+        if effect.state is EffectState.FAILED:
+            text = f"'{effect.key}': nightproof resolve {effect.run_name} '{effect.key}' …"
+            yield Finding("effect", "look", f"outcome unknown: {text}")
+    since = clock.now_ms() - 7 * DAY_MS
+    lost = [
+        boot
+        for boot in await journal.boots(200, idle=True)
+        if boot.stage == "boot" and boot.at >= since and identity.is_dead(boot.process)
+    ]
+    if not lost:
+        yield Finding("boots", "ok", "every process of the last 7 days got to its run, or said why")
+    for boot in lost[:10]:
+        when = clock.from_ms(boot.at).isoformat(timespec="seconds")
+        text = f"{when} pid {boot.process.pid} died before its run began: {boot.command}"
+        yield Finding("boot", "look", text)
+
+
+def _blobs(blobs: Blobs) -> Finding:
+    count = size = 0
+    for info in blobs.iterate():
+        count, size = count + 1, size + info.size
+    return Finding("blobs", "ok", f"{count} blobs, {size:,} bytes")
+
+
+def _disk(settings: Settings) -> Iterator[Finding]:
+    folder = app.places(settings.store).folder
+    while not folder.exists():
+        folder = folder.parent
+    free = shutil.disk_usage(folder).free
+    text = f"{free / 2**30:.1f} GiB free in {folder}"
+    if free < LOW_BYTES:
+        yield Finding("disk", "problem", f"{text}: free some, or `nightproof gc`")
+    else:
+        yield Finding("disk", "ok", text)
+    if not os.access(folder, os.W_OK):
+        yield Finding("disk", "problem", f"{folder} may not be written by this user")
+
+
+def salvage(session: Session, new: Path) -> int:
+    """Copy what can be read; exit 1 where something was lost."""
+    settings = session.settings()
+    found = app.salvage(settings, new)
+    if session.json:
+        emit({"new": str(new), "copied": found.copied, "lost": found.lost})
+    else:
+        print("\n".join(rows(["TABLE", "ROWS"], [[k, str(v)] for k, v in found.copied.items()])))
+        for line in found.lost[:50]:
+            print(f"{painted('problem', 'lost')}  {line}")
+        if len(found.lost) > 50:
+            print(f"… and {len(found.lost) - 50} more: --json shows them")
+        print(f"wrote {new}. Put it in the place of the damaged journal; what was lost runs again.")
+    return 1 if found.lost else 0

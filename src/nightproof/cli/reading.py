@@ -1,0 +1,201 @@
+"""The commands that read the journal: runs, show, steps, logs."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, is_dataclass
+from typing import Any
+
+from nightproof import app, views
+from nightproof.cli.session import Session, emit, note
+from nightproof.cli.table import duration, local, painted, rows
+from nightproof.errors import NotFound, UsageError
+from nightproof.journal.protocol import Reader
+from nightproof.journal.records import RunFilter
+from nightproof.model.states import RunStatus
+from nightproof.views import ItemView, RunSummary, RunView
+
+INPUTS_SHOWN = 60
+
+
+def plain(value: Any) -> Any:
+    """A view as JSON: camelCase keys, for stable documents."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return {_camel(name): plain(item) for name, item in asdict(value).items()}
+    if isinstance(value, list):
+        return [plain(item) for item in value]
+    return value
+
+
+def _camel(name: str) -> str:
+    first, *rest = name.split("_")
+    return first + "".join(part.capitalize() for part in rest)
+
+
+def opened(session: Session) -> Reader:
+    """The journal, to be read."""
+    return app.open_reader(session.settings())
+
+
+def status_of(run: RunView) -> str:
+    """The status for people: a run that its process left is not running."""
+    if run.status == "running" and not run.alive:
+        return "interrupted"
+    return run.status
+
+
+def runs(session: Session, job: str | None, status: Sequence[str], limit: int) -> int:
+    """``nightproof runs``."""
+    known = {str(one): one for one in RunStatus}
+    for word in status:
+        if word not in known:
+            raise UsageError(f"--status {word} is no status", f"Known: {', '.join(known)}.")
+    want = RunFilter(job=job, status=tuple(known[word] for word in status), limit=limit)
+    found: list[RunView] = []
+    try:
+        found = asyncio.run(views.runs(opened(session), want))
+    except NotFound as error:
+        note(f"{error.message}: no runs")
+    if session.json:
+        emit({"runs": plain(found)})
+        return 0
+    if found:
+        body = [
+            [run.run, status_of(run), local(run.created), duration(run.took), _remark(run)]
+            for run in found
+        ]
+        print("\n".join(rows(["RUN", "STATUS", "STARTED", "TOOK", ""], body)))
+    return 0
+
+
+def _remark(run: RunView) -> str:
+    told = []
+    if run.attempts > 1:
+        told.append(f"{run.attempts} attempts")
+    if run.status == "running" and run.alive:
+        told.append(f"on {run.owner}")
+    if run.error:
+        told.append(run.error)
+    if run.waiting:
+        told.append(f"waits for {run.waiting}" + (f" until {local(run.wake)}" if run.wake else ""))
+    return ", ".join(told)
+
+
+def show(session: Session, name: str) -> int:
+    """``nightproof show RUN``."""
+
+    async def read() -> RunSummary:
+        reader = opened(session)
+        return await views.summary(reader, await views.open_run(reader, name))
+
+    found = asyncio.run(read())
+    if session.json:
+        emit(plain(found))
+    else:
+        print("\n".join(told(found)))
+    return 0
+
+
+def told(found: RunSummary) -> list[str]:
+    """A run's summary in lines."""
+    run = found.run
+    status = status_of(run)
+    lines = [f"{run.run}  {painted(status)}"]
+    lines.append(f"  job       {run.job}  ({run.target})")
+    lines.append(f"  contract  {run.contract}")
+    ended = f", ended {local(run.finished)}" if run.finished else ""
+    lines.append(f"  started   {local(run.created)}{ended}, {duration(run.took)} in all")
+    lines += [f"  attempt   {o.n}: {painted(o.outcome)}  {o.process}" for o in found.attempts]
+    if run.waiting:
+        until = f" until {local(run.wake)}" if run.wake else ""
+        lines.append(f"  waits     for {run.waiting}{until}")
+    if found.error is not None:
+        lines.append(f"  error     {run.error}")
+    if found.result is not None:
+        text = json.dumps(found.result, ensure_ascii=False)
+        lines.append(f"  result    {text if len(text) <= 600 else text[:599] + '…'}")
+    elif found.result_blob:
+        lines.append(f"  result    in blob {found.result_blob}")
+    if found.steps:
+        body = [[s.step, _of(s.done, s.total), str(s.failed or "")] for s in found.steps]
+        lines += ["", *rows(["STEP", "DONE", "FAILED"], body)]
+    if found.effects:
+        body = [[e.effect, e.state, e.key] for e in found.effects]
+        lines += ["", *rows(["EFFECT", "STATE", "KEY"], body)]
+    lines += _extras(found)
+    if found.next:
+        lines += ["", f"next: {found.next}"]
+    return lines
+
+
+def _of(done: int, total: int | None) -> str:
+    return str(done) if total is None else f"{done}/{total}"
+
+
+def _extras(found: RunSummary) -> list[str]:
+    lines = [f"  measure   {name} = {value}" for name, value in found.measures.items()]
+    lines += [f"  artifact  {one['path']}" for one in found.artifacts]
+    lines += [f"  child     {name}" for name in found.children]
+    lines += [f"  changed   the code of {one.get('what')}" for one in found.code_changes]
+    lines += [f"  differs   {one.get('message')}" for one in found.divergences[:10]]
+    if found.retries:
+        lines.append(f"  retries   {found.retries}: `nightproof logs {found.run.run}`")
+    return ["", *lines] if lines else []
+
+
+def steps(
+    session: Session, name: str, step: str | None, failed: bool, limit: int, after: int
+) -> int:
+    """``nightproof steps RUN``."""
+
+    async def read() -> tuple[str, views.Page]:
+        reader = opened(session)
+        row = await views.open_run(reader, name)
+        page = await views.items(reader, row, step=step, failed=failed, after=after, limit=limit)
+        return row.name, page
+
+    run, page = asyncio.run(read())
+    if session.json:
+        emit({"run": run, "steps": plain(page.items), "next": page.next})
+        return 0
+    body = [
+        [str(one.seq), one.step, one.key, one.state, duration(one.took / 1000), _shown(one)]
+        for one in page.items
+    ]
+    if body:
+        print("\n".join(rows(["SEQ", "STEP", "KEY", "STATE", "TOOK", "INPUTS → OUTPUT"], body)))
+    if page.next is not None:
+        note(f"more: nightproof steps {run} --after {page.next}")
+    return 0
+
+
+def _shown(one: ItemView) -> str:
+    if one.error:
+        return one.error
+    inputs = "" if one.inputs is None else json.dumps(one.inputs, ensure_ascii=False)
+    if len(inputs) > INPUTS_SHOWN:
+        inputs = inputs[: INPUTS_SHOWN - 1] + "…"
+    return f"{inputs} → {one.output or ('blob ' + one.blob[:19] if one.blob else '-')}"
+
+
+def logs(session: Session, name: str, with_steps: bool, limit: int) -> int:
+    """``nightproof logs RUN``."""
+
+    async def read() -> tuple[str, list[views.Line]]:
+        reader = opened(session)
+        row = await views.open_run(reader, name)
+        return row.name, await views.timeline(reader, row, steps=with_steps)
+
+    run, lines = asyncio.run(read())
+    earlier = max(0, len(lines) - limit)
+    lines = lines[earlier:]
+    if session.json:
+        emit({"run": run, "log": plain(lines), "earlier": earlier})
+        return 0
+    if earlier:
+        note(f"{earlier} earlier lines: --limit shows more")
+    for line in lines:
+        print(f"{local(line.at)}  {painted(line.kind)}  {line.text}")
+    return 0

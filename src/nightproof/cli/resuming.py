@@ -1,0 +1,184 @@
+"""``nightproof resume``: go on with what a crash, a signal or a wait left behind."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from nightproof import app
+from nightproof.cli import outcome as outcomes
+from nightproof.cli import running, signals, targets
+from nightproof.cli.running import Night, Output
+from nightproof.cli.session import Session, complain, note
+from nightproof.engines.embedded import Options, Outcome
+from nightproof.errors import (
+    AlreadyRunning,
+    ContractError,
+    NightproofError,
+    NotFound,
+    TargetError,
+    UsageError,
+)
+from nightproof.journal.lease import Possession, possession
+from nightproof.journal.protocol import Journal
+from nightproof.journal.records import RunFilter, RunRow
+from nightproof.model import clock
+from nightproof.model.states import RunStatus
+from nightproof.views import open_run
+
+
+def resume(session: Session, name: str | None, every: bool, strict: bool) -> int:
+    """Carry out the command; the exit code is that of the worst run."""
+    if every and name is not None:
+        raise UsageError("resume takes a RUN or --all, not both")
+    output = Output(session.json)
+    return running.concluding(output, lambda: _resume(session, output, name, every, strict))
+
+
+def _resume(session: Session, output: Output, name: str | None, every: bool, strict: bool) -> int:
+    settings = session.settings()
+    app.require_journal(settings)
+    night = Night(settings)
+    try:
+        lease_ms = int(settings.lease * 1000)
+        if every:
+            rows = night.do(_all_due(night.journal, lease_ms))
+        else:
+            rows = [night.do(_one(night.journal, name, lease_ms))]
+        if rows:
+            night.start()
+            signals.before_the_run()
+        if not every:
+            outcome = _go_on(night, rows[0], strict)
+            if output.json:
+                output.document(outcomes.document(outcome))
+            else:
+                output.lines(outcomes.lines(outcome, _again(rows[0])))
+            return running.ended(outcome)
+        return _each(night, output, rows, strict)
+    except NightproofError as error:
+        night.stage(f"{type(error).__name__}: {error.message}")
+        raise
+    finally:
+        night.close()
+
+
+def _each(night: Night, output: Output, rows: list[RunRow], strict: bool) -> int:
+    """Every due run, one after the other; one that cannot go on does not hold up the rest."""
+    documents: list[dict[str, Any]] = []
+    codes = [0]
+    for row in rows:
+        if night.stopper is not None and night.stopper.asked:
+            codes.append(signals.TEMPFAIL)
+            break
+        try:
+            outcome = _go_on(night, row, strict)
+        except NightproofError as error:
+            complain(error)
+            codes.append(error.exit_code)
+            documents.append(outcomes.refused(error, row.name, row.job))
+            continue
+        codes.append(running.ended(outcome))
+        documents.append(outcomes.document(outcome))
+        if not output.json:
+            output.lines(outcomes.lines(outcome, _again(row)))
+    if output.json:
+        output.document({"runs": documents})
+    elif not rows:
+        note("nothing to resume")
+    return next((code for code in (1, 2, signals.TEMPFAIL) if code in codes), 0)
+
+
+async def _all_due(journal: Journal, lease_ms: int) -> list[RunRow]:
+    now = clock.now_ms()
+    found = []
+    for row in await journal.due(now):
+        if possession(row, now, lease_ms) is Possession.LIVE:
+            continue
+        if row.cancel and await journal.request_cancel(row.id):
+            # Its process died before it could heed the request.
+            note(f"{row.name}  cancelled, as was asked for")
+            continue
+        found.append(row)
+    return found
+
+
+async def _one(journal: Journal, name: str | None, lease_ms: int) -> RunRow:
+    if name is not None:
+        return await open_run(journal, name)
+    now = clock.now_ms()
+    states = (RunStatus.RUNNING, RunStatus.PARKED, RunStatus.FAILED)
+    found = [
+        row
+        for row in await journal.runs(RunFilter(status=states, limit=100))
+        if row.parent is None and possession(row, now, lease_ms) is not Possession.LIVE
+    ]
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        raise NotFound("there is nothing to resume", "`nightproof runs` lists the runs.")
+    names = ", ".join(row.name for row in found[:6])
+    raise NotFound(f"several runs can go on: {names}", "Name one of them, or give --all.")
+
+
+def _go_on(night: Night, row: RunRow, strict: bool) -> Outcome:
+    target = _target(row)
+    kept = json.loads(row.options or b"{}")
+    contract = _contract(row, target, kept.get("folder"))
+    try:
+        return night.attempt(
+            target.job,
+            contract,
+            replicate=row.replicate,
+            options=Options(bool(kept.get("effects")), strict),
+            target=row.target,
+        )
+    except AlreadyRunning as error:
+        raise AlreadyRunning(
+            error.message, f"Follow it with `nightproof watch {row.name}`."
+        ) from None
+
+
+def _target(row: RunRow) -> targets.Target:
+    elsewhere = (
+        "The same contract is the same run wherever its job lies: "
+        "`nightproof run NEWPATH:job CONTRACT` resumes it as well."
+    )
+    if not row.target:
+        raise TargetError(f"run {row.name} does not say where its job is", elsewhere)
+    file = row.target.rpartition(":")[0]
+    if file.endswith(".py") and not Path(file).is_file():
+        raise TargetError(
+            f"run {row.name} was started from {file}, which is not there any more", elsewhere
+        )
+    target = targets.load(row.target)
+    if target.job.name != row.job:
+        raise TargetError(
+            f"{row.target} is now the job '{target.job.name}', and run {row.name} is one of "
+            f"'{row.job}'",
+            elsewhere,
+        )
+    return target
+
+
+def _contract(row: RunRow, target: targets.Target, folder: str | None) -> Any:
+    wanted = running.contract_type(target.job)
+    try:
+        contract = wanted.load(row.contract).in_folder(folder)
+    except ContractError as error:
+        raise ContractError(
+            f"the contract of run {row.name} no longer fits its job: {error.message}",
+            f"Restore the class {wanted.__name__}, or start a new run.",
+        ) from error
+    if contract.digest != row.digest:
+        raise ContractError(
+            f"the class {wanted.__name__} has changed: the contract of run {row.name} would get "
+            "another digest, which is another run",
+            "Restore the class, or start a new run with `nightproof run`.",
+        )
+    return contract
+
+
+def _again(row: RunRow) -> str:
+    return f"nightproof run {row.target} CONTRACT"

@@ -1,0 +1,67 @@
+"""What all commands share: the common options, and where output goes."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from dataclasses import dataclass
+from typing import Any, TextIO
+
+from nightproof import config
+from nightproof.config import Settings
+from nightproof.errors import NightproofError
+
+
+@dataclass(slots=True)
+class Session:
+    """The common options of one invocation."""
+
+    store: str | None = None
+    json: bool = False
+
+    def settings(self) -> Settings:
+        """The settings in force, flags included."""
+        return config.load(store=self.store)
+
+
+_debug = False
+
+
+def set_debug(on: bool) -> None:
+    """Show tracebacks from now on."""
+    global _debug
+    _debug = _debug or on
+
+
+def debugging() -> bool:
+    """Whether tracebacks are wanted (``--debug``, ``NIGHTPROOF_DEBUG=1``)."""
+    return _debug or os.environ.get("NIGHTPROOF_DEBUG", "") not in ("", "0")
+
+
+def complain(error: NightproofError) -> None:
+    """One error as a message on stderr."""
+    print(f"nightproof: {error.message}", file=sys.stderr)
+    for line in error.hint.splitlines():
+        print(f"  {line}", file=sys.stderr)
+
+
+def note(text: str) -> None:
+    """A remark that is not the answer: on stderr."""
+    print(text, file=sys.stderr)
+
+
+def emit(document: Any, to: TextIO | None = None) -> None:
+    """The one JSON document of a ``--json`` command."""
+    to = to or sys.stdout
+    print(json.dumps(document, ensure_ascii=False, indent=2), file=to)
+
+
+def terminal(stream: TextIO) -> bool:
+    """Whether people look at `stream` through a terminal that can move its cursor."""
+    return stream.isatty() and os.environ.get("TERM", "") != "dumb"
+
+
+def colours(stream: TextIO) -> bool:
+    """Whether `stream` shows colours."""
+    return terminal(stream) and not os.environ.get("NO_COLOR")

@@ -1,0 +1,72 @@
+"""Plain tables and colours, without a library: reading commands start at once."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Sequence
+from datetime import datetime
+
+from nightproof.cli.session import colours, terminal
+
+COLOURS = {
+    "completed": "32",
+    "done": "32",
+    "confirmed": "32",
+    "ok": "32",
+    "failed": "31",
+    "died": "31",
+    "problem": "31",
+    "running": "36",
+    "parked": "33",
+    "interrupted": "33",
+    "retried": "33",
+    "intended": "33",
+    "look": "33",
+    "cancelled": "35",
+}
+
+
+def painted(word: str, shown: str | None = None) -> str:
+    """A status in its colour, on a terminal."""
+    code = COLOURS.get(word)
+    text = shown if shown is not None else word
+    return f"\x1b[{code}m{text}\x1b[0m" if code and colours(sys.stdout) else text
+
+
+def rows(head: Sequence[str], body: Sequence[Sequence[str]]) -> list[str]:
+    """Aligned columns; on a terminal the last one is cut at the edge."""
+    table = [list(head), *(list(row) for row in body)]
+    widths = [max(len(row[at]) for row in table) for at in range(len(head))]
+    edge = shutil.get_terminal_size().columns if terminal(sys.stdout) else 100_000
+    lines = []
+    for row in table:
+        cells = [
+            painted(cell, cell.ljust(width)) for cell, width in zip(row[:-1], widths, strict=False)
+        ]
+        room = max(12, edge - sum(widths[:-1]) - 2 * len(cells))
+        last = row[-1] if len(row[-1]) <= room else row[-1][: room - 1] + "…"
+        lines.append("  ".join([*cells, last]).rstrip())
+    return lines
+
+
+def local(iso: str | None) -> str:
+    """A time as the reader's own clock shows it."""
+    if iso is None:
+        return "-"
+    moment = datetime.fromisoformat(iso)
+    return moment.astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def duration(seconds: float) -> str:
+    """A duration in at most two units."""
+    if seconds < 0.9995:
+        return f"{seconds * 1000:.0f} ms"
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes = int(seconds) // 60
+    if minutes < 60:
+        return f"{minutes} min {int(seconds) % 60} s"
+    if minutes < 48 * 60:
+        return f"{minutes // 60} h {minutes % 60} min"
+    return f"{minutes // 1440} d {minutes // 60 % 24} h"
