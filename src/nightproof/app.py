@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nightproof import config
 from nightproof.blobs.protocol import Blobs
@@ -24,6 +24,9 @@ from nightproof.model import clock, crash, identity
 from nightproof.stores.files import FileBlobs
 from nightproof.stores.sqlite import SqliteJournal
 from nightproof.stores.sqlite import open_reader as open_sqlite_reader
+
+if TYPE_CHECKING:
+    from nightproof.stores.sqlite.salvage import Salvaged
 
 
 class Places(NamedTuple):
@@ -66,18 +69,35 @@ def open_journal(settings: Settings) -> Journal:
     return SqliteJournal(where.journal, settings.store, settings.durability)
 
 
-def open_reader(settings: Settings) -> Reader:
-    """The read side of the journal that the settings name; it is never created by reading.
-
-    Raises NotFound where there is none yet.
-    """
+def require_journal(settings: Settings) -> None:
+    """Raise NotFound where there is no journal yet: reading never creates one."""
     where = places(settings.store)
     if where.journal != ":memory:" and not Path(where.journal).exists():
         raise NotFound(
             f"there is no journal at {settings.store} yet",
             "The first `nightproof run` creates it; --store or NIGHTPROOF_STORE name another one.",
         )
-    return open_sqlite_reader(where.journal, settings.store)
+
+
+def open_reader(settings: Settings) -> Reader:
+    """The read side of the journal that the settings name. Raises NotFound without one."""
+    require_journal(settings)
+    return open_sqlite_reader(places(settings.store).journal, settings.store)
+
+
+def store_versions() -> str:
+    """Which store software this is, for people."""
+    from nightproof.stores.sqlite import about  # for `doctor` only
+
+    return about.versions()
+
+
+def salvage(settings: Settings, new: Path) -> Salvaged:
+    """Copy what can be read of a damaged journal into a new one; see the store's salvage."""
+    from nightproof.stores.sqlite import salvage as salvaging  # for `doctor` only
+
+    require_journal(settings)
+    return salvaging.salvage(places(settings.store).journal, str(new))
 
 
 def open_blobs(settings: Settings) -> Blobs:
