@@ -7,6 +7,7 @@ then runs on it as well.
 from __future__ import annotations
 
 import asyncio
+import inspect
 import itertools
 import os
 import subprocess
@@ -99,6 +100,16 @@ class Harness:
                 await app.close()
 
         return asyncio.run(main())
+
+    async def until(self, look: Callable[[], Any]) -> Any:
+        """What `look` (plain or async) returns once that is something."""
+        while True:
+            found = look()
+            if inspect.isawaitable(found):
+                found = await found
+            if found:
+                return found
+            await asyncio.sleep(0.01)
 
     def row(self, name: str) -> RunRow:
         """The run's row."""

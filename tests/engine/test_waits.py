@@ -204,8 +204,7 @@ def test_a_signal_reaches_a_run_that_waits_in_its_process(night, night_contract)
         app, sender = night.app(), night.app()
         try:
             running = asyncio.create_task(app.run(main, night_contract()))
-            while not (rows := await sender.journal.due(2**62)):
-                await asyncio.sleep(0.01)
+            rows = await night.until(lambda: sender.journal.due(2**62))
             await asyncio.sleep(0.05)
             await sender.journal.send(rows[0].id, "go", b'"now"')
             return await running

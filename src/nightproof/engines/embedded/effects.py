@@ -12,7 +12,7 @@ from nightproof.durable.context import Scope, current
 from nightproof.durable.effect import Effect
 from nightproof.engines.embedded.ledger import brief, failure_output, is_large
 from nightproof.engines.embedded.state import Attempt
-from nightproof.engines.embedded.steps import MISSING, note_of, recorded_failure, tries
+from nightproof.engines.embedded.steps import MISSING, note_of, recorded_failure, spends
 from nightproof.errors import AttemptNote, CodecError, EffectConflict, StepFailed, StoreError
 from nightproof.journal.records import EffectRow, LaneBatch, Settle
 from nightproof.model import clock, crash
@@ -76,6 +76,7 @@ class _Act:
         self.digest = sha256(b"\0".join(parts)).digest()[:16]
         self.code = run.ledger.know(effect)
         self.notes: list[AttemptNote] = []
+        self.spent = 0
         self.busy = False
 
     async def perform(self) -> Any:
@@ -209,7 +210,8 @@ class _Act:
             first = sum(note["triage"] == "unauthenticated" for note in self.notes) == 1
             self.args, self.kwargs, found = await run.mints.refresh(error, self.args, self.kwargs)
             refreshed = first and found
-        delay = effect.retry.delay(tries(self.notes), verdict, clock.monotonic() - began)
+        self.spent += spends(verdict)
+        delay = effect.retry.delay(self.spent - 1, verdict, clock.monotonic() - began)
         final = permanent or delay is None
         if str(verdict.kind) == "unauthenticated":
             final, delay = not refreshed, 0.0

@@ -24,6 +24,7 @@ from nightproof.model import clock, crash
 from nightproof.model.fingerprint import fingerprint, summary
 from nightproof.model.states import Kind
 from nightproof.model.triage import Kind as Verdict
+from nightproof.model.triage import Triage
 from nightproof.provenance.seeds import seed_loaded_libraries, step_seed
 
 
@@ -224,13 +225,15 @@ class Steps:
         parts, label, code = identity
         notes: list[AttemptNote] = []
         began = clock.monotonic()
+        spent = 0
         refreshed = False
         while True:
             if isinstance(error, (StoreError, Fatal)):
                 raise error
             verdict = self.judge(step, error)
             notes.append(note_of(error, verdict.kind))
-            delay = step.retry.delay(tries(notes), verdict, clock.monotonic() - began)
+            spent += spends(verdict)
+            delay = step.retry.delay(spent - 1, verdict, clock.monotonic() - began)
             if verdict.kind is Verdict.UNAUTHENTICATED and not refreshed:
                 args, kwargs, refreshed = await run.mints.refresh(error, args, kwargs)
                 delay = 0.0 if refreshed else None
@@ -293,9 +296,10 @@ class Steps:
         return StepFailed(step.name, kind, message, notes, label)
 
 
-def tries(notes: list[AttemptNote]) -> int:
-    """The number of the last try, from 0; waits for a quota do not use up tries."""
-    return max(0, sum(note["triage"] != Verdict.EXHAUSTED for note in notes) - 1)
+def spends(verdict: Triage) -> bool:
+    """Whether a failed try counts; a quota that is back at a known time costs none."""
+    known = verdict.resets_at is not None or verdict.retry_after is not None
+    return not (verdict.kind is Verdict.EXHAUSTED and known)
 
 
 class _Missing:

@@ -14,6 +14,8 @@ from nightproof.model.codec import Codec
 from nightproof.model.fingerprint import fingerprint
 from nightproof.model.states import Kind
 
+NOTHING_SECONDS = 1e-6
+"""Too little to wait for: a clock that counts from 1970 cannot add much less."""
 CHUNK_SECONDS = 30.0
 """Wall clocks jump; a long wait looks at the clock again this often."""
 LOOK_SECONDS = 0.5
@@ -130,7 +132,7 @@ class Waits:
                 left = None if end is None else end - clock.now().timestamp()
                 if left is not None and longest is not None:
                     left = min(left, longest - (clock.monotonic() - began))
-                if left is not None and left <= 0:
+                if left is not None and left <= NOTHING_SECONDS:
                     return
                 chunk = CHUNK_SECONDS if left is None else min(left, CHUNK_SECONDS)
                 if event is None:
