@@ -179,6 +179,8 @@ _settings: dict[tuple[str | None, ...], Settings] = {}
 
 def _settings_for(store: str | None) -> Settings:
     """The settings in force here; files are read once per folder and environment."""
+    # The environment's store by name is the same store, and in memory it has to be the same one.
+    store = store or os.environ.get("NIGHTPROOF_STORE")
     key = (str(Path.cwd()), store, *(os.environ.get(name) for name in config.VARIABLES))
     found = _settings.get(key)
     if found is None:
