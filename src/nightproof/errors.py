@@ -189,7 +189,12 @@ class StepFailed(NightproofError):
     """
 
     def __init__(
-        self, step: str, type: str, message: str, attempts: Sequence[AttemptNote] = (), key: str = ""
+        self,
+        step: str,
+        type: str,
+        message: str,
+        attempts: Sequence[AttemptNote] = (),
+        key: str = "",
     ) -> None:
         where = f"step '{step}'" + (f" [{key}]" if key else "")
         tries = f" after {len(attempts)} attempts" if len(attempts) > 1 else ""
