@@ -4,7 +4,8 @@ import asyncio
 
 import pytest
 
-from nightproof import StepFailed, job, step
+from nightproof import Ambient, NightproofError, StepFailed, job, step
+from nightproof.errors import CodeChanged
 
 
 def test_steps_run_once_and_a_complete_run_returns_its_record(night, night_contract):
@@ -113,3 +114,333 @@ def test_a_failed_run_tries_again_and_keeps_the_rest(night, night_contract):
     assert night.value(main) == [0, 1, 2, 3]
     assert calls == [0, 1, 2, 2, 2, 3]
     assert night.run(main).from_record
+
+
+def test_order_and_concurrency_do_not_matter(night, killed, night_contract):
+    """gather and TaskGroup in another order after a crash: each call gets its own result."""
+    calls, order, alive = [], [3, 1, 2], []
+
+    @step
+    async def work(n: int) -> int:
+        calls.append(n)
+        await asyncio.sleep(0.01 * n)
+        return n * 10
+
+    @step
+    async def after() -> int:
+        if not alive:
+            raise killed
+        return 0
+
+    @job
+    async def main(contract: night_contract) -> list[int]:
+        first = await asyncio.gather(*(work(n) for n in order))
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(work(n + 10)) for n in order]
+        await after()
+        return [*first, *(task.result() for task in tasks)]
+
+    night.die(main)
+    order.sort()
+    alive.append(1)
+    outcome = night.run(main)
+    assert outcome.value == [10, 20, 30, 110, 120, 130]
+    assert len(calls) == 6
+    assert outcome.divergences == []
+
+
+def test_equal_calls_are_told_apart_by_their_occurrence(night, killed, night_contract):
+    """The same step with the same inputs three times: three results, replayed in order."""
+    calls, alive = [], []
+
+    @step
+    async def draw(name: str) -> int:
+        calls.append(name)
+        return len(calls)
+
+    @step
+    async def after() -> int:
+        if not alive:
+            raise killed
+        return 0
+
+    @job
+    async def main(contract: night_contract) -> list[int]:
+        drawn = [await draw("a") for _ in range(2)]
+        drawn += await draw.map(["a", "b", "a"], concurrency=1)
+        await after()
+        return drawn
+
+    night.die(main)
+    alive.append(1)
+    assert night.value(main) == [1, 2, 3, 4, 5]
+
+
+def test_nested_steps_are_ordinary_calls(night, night_contract):
+    """A step inside a step is not recorded on its own; outside a run nothing is."""
+
+    @step
+    def half(n: int) -> int:
+        return n // 2
+
+    @step
+    async def quarter(n: int) -> int:
+        assert await half.map([2, 4]) == [1, 2]
+        return await half(await half(n))
+
+    @job
+    async def main(contract: night_contract) -> int:
+        return await quarter(8)
+
+    outcome = night.run(main)
+    assert (outcome.value, outcome.executed) == (2, 1)
+    assert asyncio.run(quarter(8)) == 2
+    assert half.fn(8) == 4
+
+
+def test_defaults_and_keywords_are_one_identity(night, killed, night_contract):
+    """f(1), f(n=1) and f(1, m=2) with the default m=2 are the same call."""
+    calls, alive = [], []
+
+    @step
+    async def work(n: int, m: int = 2) -> int:
+        calls.append((n, m))
+        return n + m
+
+    @step
+    async def after() -> int:
+        if not alive:
+            raise killed
+        return 0
+
+    @job
+    async def main(contract: night_contract) -> int:
+        got = await (work(1, m=2) if alive else work(n=1))
+        await after()
+        return got
+
+    night.die(main)
+    alive.append(1)
+    outcome = night.run(main)
+    assert (outcome.value, calls, outcome.divergences) == (3, [(1, 2)], [])
+
+
+def test_ambient_parameters_are_no_part_of_the_identity(night, killed, night_contract):
+    """A client differs in every attempt, and is neither stored nor compared."""
+    calls, alive = [], []
+
+    class Client:
+        pass
+
+    @step
+    async def fetch(client: Ambient[Client], n: int) -> int:
+        assert isinstance(client, Client)
+        calls.append(n)
+        return n
+
+    @step
+    async def after() -> int:
+        if not alive:
+            raise killed
+        return 0
+
+    @job
+    async def main(contract: night_contract) -> int:
+        got = await fetch(Client(), 1)
+        await after()
+        return got
+
+    night.die(main)
+    alive.append(1)
+    outcome = night.run(main)
+    assert (outcome.value, calls) == (1, [1])
+    (entry, _) = night.entries(outcome.name, 1)
+    assert entry.inputs == b"[1]"
+
+
+def test_two_functions_of_one_name_are_refused(night, night_contract):
+    """Their results could not be told apart."""
+
+    def make(factor: int):
+        @step(name="scale")
+        async def scale(n: int) -> int:
+            return n * factor
+
+        return scale
+
+    one, other = make(1), make(2)
+
+    @job
+    async def main(contract: night_contract) -> int:
+        return await one(1) + await other(1)
+
+    with pytest.raises(NightproofError, match="two different functions"):
+        night.value(main)
+
+
+def versions(contract):
+    """A job and a step of fixed names, with bodies of one's choice."""
+
+    def make(body, job_body=None):
+        work = step(name="work")(body)
+
+        if job_body is None:
+
+            @job(name="edited")
+            async def main(given: contract) -> int:
+                return await work(given.n)
+        else:
+            main = job(name="edited")(job_body(work))
+        return main
+
+    return make
+
+
+def test_an_edited_step_is_reported_and_strict_refuses(night, killed, night_contract):
+    """Matching results are still used, and it is said; --strict starts nothing."""
+    make = versions(night_contract)
+
+    async def one(n: int) -> int:
+        return n + 1
+
+    async def two(n: int) -> int:
+        return n + 2
+
+    def dies(work):
+        async def main(given: night_contract) -> int:
+            await work(given.n)
+            raise killed
+
+        return main
+
+    def goes_on(work):
+        async def main(given: night_contract) -> int:
+            return await work(given.n)
+
+        return main
+
+    night.die(make(one, dies))
+    strict = night.run(make(two, dies), strict=True)
+    assert isinstance(strict.error, CodeChanged)
+    assert "step 'work'" in strict.error.message
+    outcome = night.run(make(two, goes_on))
+    assert outcome.value == 1
+    assert set(outcome.code_changed) == {"step 'work'", "job 'edited'"}
+    assert {note["what"] for note in night.notes(outcome.name, "code-changed")} == {
+        "step 'work'",
+        "job 'edited'",
+    }
+
+
+def test_a_complete_run_says_when_its_code_has_changed(night, night_contract):
+    """The record is returned with the change; --strict refuses and names --replicate."""
+    make = versions(night_contract)
+
+    async def body(n: int) -> int:
+        return n
+
+    def other(work):
+        async def main(given: night_contract) -> int:
+            return 2 * await work(given.n)
+
+        return main
+
+    def same(work):
+        async def main(given: night_contract) -> int:
+            return await work(given.n)
+
+        return main
+
+    night.value(make(body, same), night_contract(n=4))
+    outcome = night.run(make(body, other), night_contract(n=4))
+    assert (outcome.value, outcome.from_record) == (4, True)
+    assert set(outcome.code_changed) == {"job 'edited'"}
+    with pytest.raises(CodeChanged, match="--replicate"):
+        night.run(make(body, other), night_contract(n=4), strict=True)
+    fresh = night.run(make(body, other), night_contract(n=4), replicate=-1)
+    assert (fresh.value, fresh.code_changed) == (8, {})
+
+
+def test_results_never_asked_for_again_are_divergences(night, killed, night_contract):
+    """The report names step and argument, with the recorded and the present value."""
+    day, alive = ["mon"], []
+
+    @step
+    async def fetch(country: str, day: str) -> str:
+        return f"{country} {day}"
+
+    @step
+    async def after() -> int:
+        if not alive:
+            raise killed
+        return 0
+
+    @job
+    async def main(contract: night_contract) -> str:
+        got = await fetch("JP", day[0])
+        await after()
+        return got
+
+    night.die(main)
+    alive.append(1)
+    day[0] = "tue"
+    outcome = night.run(main)
+    assert outcome.value == "JP tue"
+    (found,) = outcome.divergences
+    assert found["step"].endswith("fetch")
+    assert found["arguments"] == [{"argument": "day", "recorded": "mon", "now": "tue"}]
+    assert '\'day\' was "mon" and is now "tue"' in found["message"]
+    assert night.notes(outcome.name, "divergence")
+
+
+def test_a_removed_child_run_is_named(night, killed, night_contract):
+    """A recorded child that is not asked for again is a divergence that names it."""
+    alive = []
+
+    @job(name="inner")
+    async def inner(contract: night_contract) -> int:
+        return 1
+
+    @step
+    async def after() -> int:
+        if not alive:
+            raise killed
+        return 0
+
+    @job
+    async def main(contract: night_contract) -> int:
+        if not alive:
+            await inner(night_contract(n=1))
+        return await after()
+
+    night.die(main)
+    alive.append(1)
+    (found,) = night.run(main).divergences
+    assert "inner" in found["message"]
+
+
+def test_a_result_that_no_longer_fits_its_annotation_is_made_again(night, killed, night_contract):
+    """The annotation was edited between two attempts: the step runs again, and it is said."""
+    alive = []
+
+    def make(annotation):
+        async def body(n: int):
+            return [n] if alive else n
+
+        body.__annotations__["return"] = annotation
+        work = step(name="work")(body)
+
+        @job(name="edited")
+        async def main(contract: night_contract) -> str:
+            got = await work(1)
+            if not alive:
+                raise killed
+            return str(got)
+
+        return main
+
+    night.die(make(int))
+    alive.append(1)
+    outcome = night.run(make(list[int]))
+    assert outcome.value == "[1]"
+    assert night.notes(outcome.name, "result-lost")

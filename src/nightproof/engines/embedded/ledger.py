@@ -173,15 +173,16 @@ class Ledger:
             entries = await self.journal.outputs(self.lane.run, [found.seq])
             if found.seq in entries:
                 return entries[found.seq].output
-            self._lost(found, "its journal entry is damaged")
+            self.lost(found, "its journal entry is damaged")
             return None
         try:
             return await self.read_blob(found.blob)
         except BlobError as error:
-            self._lost(found, error.message)
+            self.lost(found, error.message)
             return None
 
-    def _lost(self, found: Recorded, why: str) -> None:
+    def lost(self, found: Recorded, why: str) -> None:
+        """Say that a recorded result cannot be used and that its step runs again."""
         what = self.name_of(found.code)
         self.note("result-lost", {"step": what, "message": f"'{what}' runs again: {why}"})
 

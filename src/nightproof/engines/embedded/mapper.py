@@ -11,7 +11,7 @@ from nightproof.durable.context import MapCall
 from nightproof.durable.step import Step
 from nightproof.engines.embedded.state import Attempt
 from nightproof.engines.embedded.steps import MISSING, recorded_failure
-from nightproof.errors import MisuseError, StepFailed
+from nightproof.errors import CodecError, MisuseError, StepFailed
 from nightproof.model import clock
 from nightproof.model.fingerprint import fingerprint
 from nightproof.model.states import Kind
@@ -127,12 +127,16 @@ class Mapper:
                 and found.kind == Kind.RESULT
                 and step.undo is None
             ):
-                progress.replayed += 1
-                results[at] = decode(found.output)
-                replays += 1
-                if replays % REPLAYS_PER_TURN == 0:
-                    await clock.turn()
-                continue
+                try:
+                    results[at] = decode(found.output)
+                except CodecError:
+                    pass  # _replayed() tells of it
+                else:
+                    progress.replayed += 1
+                    replays += 1
+                    if replays % REPLAYS_PER_TURN == 0:
+                        await clock.turn()
+                    continue
             try:
                 if found is not None:
                     results[at] = await self._replayed(found, fp, item, label, parts)

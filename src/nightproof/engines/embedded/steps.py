@@ -52,8 +52,13 @@ class Steps:
         if found is not None:
             if found.output is not None and found.kind == Kind.RESULT and step.undo is None:
                 run.ledger.know(step)
-                run.progress.of(step.name).replayed += 1
-                return step.result.decode(found.output)
+                try:
+                    value = step.result.decode(found.output)
+                except CodecError:
+                    value = MISSING  # replay() tells of it
+                if value is not MISSING:
+                    run.progress.of(step.name).replayed += 1
+                    return value
             replayed = await self.replay(step, found, fp, args, kwargs)
             if replayed is not MISSING:
                 return replayed
@@ -81,8 +86,12 @@ class Steps:
         data = await run.ledger.whole(found)
         if data is None:
             return MISSING
+        try:
+            value = step.result.decode(data)
+        except CodecError as error:
+            run.ledger.lost(found, error.message)
+            return MISSING
         run.progress.of(step.name).replayed += 1
-        value = step.result.decode(data)
         if step.undo is not None and fp not in run.ledger.undone:
             run.undoable.append((step, args, kwargs, value, fp))
         return value
