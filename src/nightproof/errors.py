@@ -136,9 +136,13 @@ class BlobError(NightproofError):
 
 
 class AlreadyRunning(NightproofError):
-    """Another live attempt owns the run; nothing needs to be done."""
+    """Another live attempt owns the run, named `run`; nothing needs to be done."""
 
     exit_code = 0
+
+    def __init__(self, message: str, hint: str = "", *, run: str = "") -> None:
+        super().__init__(message, hint)
+        self.run = run
 
 
 class LeaseLost(NightproofError):

@@ -148,6 +148,7 @@ class Engine:
                     f"{row.owner.label if row.owner else 'another process'}",
                     f"Follow it with `nightproof watch {row.name}`; it is taken over by the next "
                     "`nightproof run` or `resume` when that process dies.",
+                    run=row.name,
                 )
             # A replicate that was just made must not become the next one.
             again = Wanted(
