@@ -22,7 +22,13 @@ EVENT = "weekly_report"
 
 
 def sink_path() -> Path:
-    """Where messages are appended: $NIGHTPROOF_SLACK_SINK or outbox.jsonl here."""
+    """Where messages are appended: $NIGHTPROOF_SLACK_SINK or outbox.jsonl here.
+
+    In a drill it is a file of the case's own: what another case has sent would
+    otherwise look as if it had been sent in this one.
+    """
+    if drill := os.environ.get("NIGHTPROOF_DRILL_DIR"):
+        return Path(drill) / "outbox.jsonl"
     return Path(os.environ.get(SINK_VARIABLE, "").strip() or "outbox.jsonl")
 
 
