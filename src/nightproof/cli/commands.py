@@ -354,4 +354,6 @@ def drill(
 def options_of(command: str) -> set[str]:
     """The names of a command's options."""
     group: Any = typer.main.get_command(app)
-    return {name for option in group.commands[command].params for name in option.opts}
+    return {
+        name for option in group.commands[command].params for name in option.opts if name[0] == "-"
+    }

@@ -13,7 +13,6 @@ from nightproof.cli.running import Night, Output
 from nightproof.cli.session import Session, complain, note
 from nightproof.engines.embedded import Options, Outcome
 from nightproof.errors import (
-    AlreadyRunning,
     ContractError,
     NightproofError,
     NotFound,
@@ -126,18 +125,13 @@ def _go_on(night: Night, row: RunRow, strict: bool) -> Outcome:
     target = _target(row)
     kept = json.loads(row.options or b"{}")
     contract = _contract(row, target, kept.get("folder"))
-    try:
-        return night.attempt(
-            target.job,
-            contract,
-            replicate=row.replicate,
-            options=Options(bool(kept.get("effects")), strict),
-            target=row.target,
-        )
-    except AlreadyRunning as error:
-        raise AlreadyRunning(
-            error.message, f"Follow it with `nightproof watch {row.name}`."
-        ) from None
+    return night.attempt(
+        target.job,
+        contract,
+        replicate=row.replicate,
+        options=Options(bool(kept.get("effects")), strict),
+        target=row.target,
+    )
 
 
 def _target(row: RunRow) -> targets.Target:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shlex
 import sys
 from collections.abc import Callable
 from contextlib import suppress
@@ -46,6 +45,7 @@ class Output:
 
     def __init__(self, json: bool) -> None:
         self.json = json
+        self.job: str | None = None
         self.stream: TextIO = sys.stdout
         if json:
             sys.stdout.flush()
@@ -137,12 +137,12 @@ def concluding(output: Output, act: Callable[[], int]) -> int:
         return act()
     except AlreadyRunning as error:
         if output.json:
-            output.document(outcomes.refused(error))
+            output.document(outcomes.refused(error, error.run or None, output.job))
         complain(error)
         return 0
     except NightproofError as error:
         if output.json:
-            output.document(outcomes.refused(error))
+            output.document(outcomes.refused(error, job=output.job))
         raise
     except KeyboardInterrupt:
         stopped = Interrupted("interrupted before the run began; nothing was done")
@@ -161,6 +161,7 @@ def _run(request: RunRequest, output: Output) -> int:
         night.start()
         signals.before_the_run()
         target = targets.load(request.target)
+        output.job = target.job.name
         contract = read_contract(target.job, request.contract)
         outcome = night.attempt(
             target.job,
@@ -221,5 +222,7 @@ def read_contract(job: Job[Any, Any], given: str) -> Contract:
 
 def again(request: RunRequest) -> str:
     """The command that was typed, without its options."""
+    import shlex  # at the end only
+
     contract = request.contract if len(request.contract) < 200 else "CONTRACT"
     return f"nightproof run {shlex.quote(request.target)} {shlex.quote(contract)}"

@@ -193,7 +193,8 @@ def _advice(row: RunRow, shown: RunView, ledger: list[EffectView]) -> str:
     undecided = [one for one in ledger if one.undecided]
     if row.status is RunStatus.PARKED and undecided:
         return f"nightproof resolve {row.name} '{undecided[0].key}' --happened | --retry"
-    if row.status is RunStatus.PARKED and row.waiting.startswith("signal "):
+    awaited = row.waiting.startswith("signal ") and "; " not in row.waiting
+    if row.status is RunStatus.PARKED and awaited:
         return f"nightproof signal {row.name} {row.waiting.removeprefix('signal ')}"
     if row.status is RunStatus.COMPLETED:
         return ""
