@@ -152,9 +152,7 @@ class Steps:
         output: bytes | None = data
         if is_large(data):
             blob, output = await ledger.spill(data), None
-        inputs = summary(parts)
-        if label:
-            inputs = b'{"key":%s,"args":%s}' % (json.dumps(label).encode(), inputs)
+        inputs = _kept(parts, label)
         took = int((clock.perf() - started) * 1e6)
         entry = ledger.entry(Kind.RESULT, fp, output, blob, inputs, code, took)
         run.progress.of(step.name).executed += 1
@@ -300,9 +298,17 @@ class Steps:
         run.progress.of(step.name).failed += 1
         output = failure_output(kind, message, list(notes))
         await run.ledger.append(
-            run.ledger.entry(Kind.FAILURE, fp, output, None, summary(parts), code)
+            run.ledger.entry(Kind.FAILURE, fp, output, None, _kept(parts, label), code)
         )
         return StepFailed(step.name, kind, message, notes, label)
+
+
+def _kept(parts: list[bytes], label: str) -> bytes:
+    """What the journal keeps of the inputs, with the key of an item that has one."""
+    inputs = summary(parts)
+    if label:
+        return b'{"key":%s,"args":%s}' % (json.dumps(label).encode(), inputs)
+    return inputs
 
 
 def spends(verdict: Triage) -> bool:
