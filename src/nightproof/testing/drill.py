@@ -239,6 +239,14 @@ class _Case:
         )
 
 
+def _progress(row: Row, done: int, total: int) -> None:
+    line = f"{done} of {total}: {row.point} {row.where} {row.verdict}"
+    end = "\n" if done == total else ""
+    # Back to the line's start, and what a longer line before has left is erased.
+    sys.stderr.write(f"\r\x1b[K{line[:78]}{end}")
+    sys.stderr.flush()
+
+
 def main(
     target: str,
     contract: str,
@@ -258,6 +266,8 @@ def main(
     """
     if not json:
         sys.stderr.write(WARNING + "\n")
+        if watch is None and sys.stderr.isatty():
+            watch = _progress
     report = drill(target, contract, options, environ=environ, command=command, watch=watch)
     if json:
         sys.stdout.write(report.to_json() + "\n")
