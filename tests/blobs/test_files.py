@@ -127,7 +127,7 @@ def test_a_put_heals_a_damaged_blob(
     (path,) = stored(blobs)
     path.write_bytes(path.read_bytes()[:-3])
     if other_form:
-        monkeypatch.setattr(files, "_pack", lambda data: None)
+        monkeypatch.setattr(files._Packing, "result", lambda self: None)
     blobs.put(ROWS)
     assert blobs.get(ref.digest) == ROWS
     assert len(stored(blobs)) == 1

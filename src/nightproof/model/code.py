@@ -1,7 +1,8 @@
 """Digests of code, so that an edit between two attempts is visible.
 
 A function's digest covers its byte code, constants and names, and those of the
-plain functions of the same module that it uses. Line numbers, comments,
+functions of the same module that it uses, and the module's constants (in capitals)
+that they use. Line numbers, comments,
 docstrings and formatting do not count. Digests of different Python minor
 versions are not comparable, so the version is part of the digest.
 """
@@ -17,11 +18,15 @@ from typing import Any
 VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
 
 
-def code_digest(fn: Callable[..., Any]) -> str:
-    """``3.11:`` and 16 hex digits over the code that `fn` runs."""
+def code_digest(fn: Callable[..., Any], steps: bool = True) -> str:
+    """``3.11:`` and 16 hex digits over the code that `fn` runs.
+
+    Without `steps`, the steps that it calls are left out: in a job they have
+    digests of their own.
+    """
     hasher = sha256()
     seen: set[int] = set()
-    _feed_function(_unwrap(fn), hasher.update, seen)
+    _feed_function(_unwrap(fn), hasher.update, seen, steps)
     return f"{VERSION}:{hasher.hexdigest()[:16]}"
 
 
@@ -36,7 +41,7 @@ def _unwrap(fn: Any) -> Any:
     return getattr(fn, "__func__", fn)
 
 
-def _feed_function(fn: Any, update: Callable[[bytes], object], seen: set[int]) -> None:
+def _feed_function(fn: Any, update: Callable[[bytes], object], seen: set[int], steps: bool) -> None:
     if not isinstance(fn, FunctionType) or id(fn) in seen:
         return
     seen.add(id(fn))
@@ -46,8 +51,18 @@ def _feed_function(fn: Any, update: Callable[[bytes], object], seen: set[int]) -
             update(repr(default).encode())
     for name in _names(fn.__code__):
         used = fn.__globals__.get(name)
-        if isinstance(used, FunctionType) and used.__module__ == fn.__module__:
-            _feed_function(used, update, seen)
+        if name.isupper() and _is_constant(used):
+            update(f"{name}={used!r}".encode())
+        elif steps or not type(used).__module__.startswith("nightproof."):
+            inner = _unwrap(used)
+            if isinstance(inner, FunctionType) and inner.__module__ == fn.__module__:
+                _feed_function(inner, update, seen, steps)
+
+
+def _is_constant(value: Any) -> bool:
+    if isinstance(value, tuple):
+        return all(map(_is_constant, value))
+    return isinstance(value, (str, int, float, bool, bytes, type(None)))
 
 
 def _names(code: CodeType) -> Iterator[str]:
@@ -59,11 +74,14 @@ def _names(code: CodeType) -> Iterator[str]:
 
 def _feed_code(code: CodeType, update: Callable[[bytes], object], doc: str | None) -> None:
     update(code.co_code)
-    update(repr((code.co_names, code.co_varnames, code.co_freevars)).encode())
-    for const in code.co_consts:
+    counts = code.co_argcount, code.co_posonlyargcount, code.co_kwonlyargcount
+    update(repr((code.co_names, code.co_varnames, code.co_freevars, counts)).encode())
+    # The docstring, or the None in its place, comes first and is not used by the code.
+    bare = code.co_consts[1:] if code.co_consts[:1] == (doc,) else code.co_consts
+    for const in bare:
         if isinstance(const, CodeType):
             _feed_code(const, update, None)
         elif isinstance(const, frozenset):
             update(repr(sorted(map(repr, const))).encode())
-        elif doc is None or const != doc:
+        else:
             update(repr(const).encode())

@@ -12,6 +12,8 @@ from __future__ import annotations
 import inspect
 import json
 from collections.abc import Callable, Mapping
+from gc import get_referents
+from itertools import chain
 from typing import (
     Annotated,
     Any,
@@ -54,6 +56,12 @@ _SIMPLE: dict[Any, dict[str, Any]] = {
     type(None): {"type": "none"},
 }
 _ATOMS = frozenset({str, int, float, bool, type(None)})
+_PLAIN = _ATOMS | {list, dict}
+_AS_IS_NODES = frozenset({"any", "dict", "list", "str", "none"})
+_AS_IS_KEYS = frozenset({"type", "items_schema", "keys_schema", "values_schema", "metadata"})
+RAW_FORMS: Final[dict[type, bytes]] = {str: b"t", bytes: b"b"}
+"""Types that may be stored as their own bytes, and the mark that the journal keeps of it."""
+_CONTAINERS = frozenset({list, dict, tuple, set, frozenset})
 _CONFIGURED = frozenset({"model", "dataclass", "typed-dict"})
 
 
@@ -64,10 +72,11 @@ class AmbientMark:
 class _Traits:
     """What a schema contains that the fast path cannot treat."""
 
-    __slots__ = ("any", "dicts", "refs", "sets")
+    __slots__ = ("any", "as_is", "dicts", "refs", "sets", "times")
 
     def __init__(self) -> None:
-        self.sets = self.dicts = self.any = self.refs = False
+        self.sets = self.dicts = self.any = self.refs = self.times = False
+        self.as_is = True
 
 
 def _harden(node: Any, traits: _Traits) -> Any:
@@ -79,11 +88,14 @@ def _harden(node: Any, traits: _Traits) -> Any:
             traits.dicts = True
         elif kind == "any":
             traits.any = True
+        if kind is not None and (kind not in _AS_IS_NODES or not node.keys() <= _AS_IS_KEYS):
+            traits.as_is = False
         metadata = node.get("metadata")
         if isinstance(metadata, dict) and metadata.get(REF_MARK):
             traits.refs = True
         out = {key: _harden(value, traits) for key, value in node.items() if key != "metadata"}
         if kind in ("datetime", "time"):
+            traits.times = True
             out["tz_constraint"] = "aware"
         if kind in _CONFIGURED:
             out["config"] = {**(node.get("config") or {}), **_CONFIG}
@@ -104,6 +116,21 @@ def _ordered(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [_ordered(v) for v in value]
     return value
+
+
+def _contents(value: Any) -> set[type]:
+    """The types of everything inside `value`, found without a Python call an object."""
+    found: set[type] = set()
+    level = [value]
+    while level:
+        kinds = set(map(type, level))
+        found |= kinds
+        if dict in kinds:
+            keys = chain.from_iterable(item for item in level if type(item) is dict)
+            if set(map(type, keys)) - {str}:
+                found.add(object)
+        level = get_referents(*(item for item in level if type(item) in _CONTAINERS))
+    return found
 
 
 def _any_json(value: Any) -> bytes:
@@ -160,29 +187,61 @@ class Codec(Generic[T]):
         if self._ser is None:
             return self._encode_any(value)
         try:
-            if self._traits.sets or self._traits.any:
-                return _any_json(
-                    _ordered(
-                        self._ser.to_python(
-                            value,
-                            warnings="error",
-                            by_alias=False,
-                            exclude_computed_fields=True,
-                        )
-                    )
-                )
-            return self._ser.to_json(
+            data = self._ser.to_json(
                 value, warnings="error", by_alias=False, exclude_computed_fields=True
             )
+            if self._traits.sets or (self._traits.any and _contents(value) - _PLAIN):
+                python = self._ser.to_python(
+                    value, warnings="error", by_alias=False, exclude_computed_fields=True
+                )
+                _refuse_naive(python, "")
+                data = _any_json(_ordered(python))
+            return data
         except (PydanticSerializationError, ValueError, TypeError, RecursionError) as error:
             raise self._refuse(value, error) from None
+
+    def raw(self, value: T) -> bytes | None:
+        """The bytes of a text or of bytes, where the annotation leaves no doubt of the type."""
+        kind: type = type(value)
+        if self.annotation is not kind and not (self._ser is None and kind in RAW_FORMS):
+            return None
+        if isinstance(value, bytes):
+            return value
+        if isinstance(value, str):
+            try:
+                return value.encode()
+            except UnicodeEncodeError:
+                return None
+        return None
+
+    def from_raw(self, data: bytes, form: bytes) -> T:
+        """The value whose :meth:`raw` bytes and RAW_FORMS mark these are."""
+        return cast(T, data.decode() if form == RAW_FORMS[str] else data)
+
+    def keeps(self, value: T) -> bool:
+        """Whether the decoded form of `value` is certain to equal it, so need not be made.
+
+        True for nothing but text, numbers, lists and dicts with text keys, under an
+        annotation that asks for no conversion.
+        """
+        return (self._ser is None or self._traits.as_is) and _contents(value) <= _PLAIN
 
     def canonical(self, value: T) -> bytes:
         """As :meth:`encode`, with object keys sorted as well: for fingerprints."""
         data = self.encode(value)
+        if self._traits.times:
+            self._refuse_naive_inside(value)
         if self._traits.dicts or (self._traits.any and type(value) not in _ATOMS):
             return _sorted_keys(data)
         return data
+
+    def _refuse_naive_inside(self, value: T) -> None:
+        # Results are refused when they are decoded; arguments never are.
+        assert self._ser is not None
+        try:
+            _refuse_naive(self._ser.to_python(value, by_alias=False), "")
+        except ValueError as error:
+            raise self._refuse(value, error) from None
 
     def decode(self, data: bytes) -> T:
         """The value that `data` stands for."""
@@ -199,8 +258,10 @@ class Codec(Generic[T]):
 
     def _encode_any(self, value: Any) -> bytes:
         try:
-            if type(value) in _ATOMS:
-                return _any_json(value)
+            # Encoding comes first: it refuses a structure that contains itself.
+            data = _any_json(value)
+            if type(value) in _ATOMS or not _contents(value) - _PLAIN:
+                return data
             _refuse_naive(value, "")
             return _any_json(_ordered(value))
         except (PydanticSerializationError, ValueError, TypeError, RecursionError) as error:
@@ -235,11 +296,11 @@ def _hashable(annotation: Any) -> bool:
 def _core_schema(annotation: Any, where: str) -> Any:
     # TypeAdapter is most of pydantic's import time; jobs of simple types go without.
     from pydantic import TypeAdapter
-    from pydantic.errors import PydanticSchemaGenerationError, PydanticUndefinedAnnotation
+    from pydantic.errors import PydanticUndefinedAnnotation, PydanticUserError
 
     try:
         return TypeAdapter(annotation).core_schema
-    except (PydanticSchemaGenerationError, PydanticUndefinedAnnotation) as error:
+    except (PydanticUserError, PydanticUndefinedAnnotation) as error:
         raise CodecError(
             f"{where} has the annotation {describe(annotation)}, which cannot be written as "
             f"JSON: {_first_line(error)}",

@@ -6,11 +6,11 @@ import asyncio
 import json
 from typing import Any
 
+from nightproof.blobs.claims import spills
 from nightproof.blobs.protocol import Blobs
 from nightproof.durable.job import Job
 from nightproof.engines.embedded import ending as endings
 from nightproof.engines.embedded.launching import Launch
-from nightproof.engines.embedded.ledger import is_large
 from nightproof.engines.embedded.run import Run
 from nightproof.engines.embedded.state import Ending, Options, Outcome
 from nightproof.errors import (
@@ -157,7 +157,7 @@ async def _completed(run: Run, value: Any) -> Outcome:
     if crash.armed:
         crash.hit("complete:before", run.job.name)
     blob = None
-    if is_large(data):
+    if spills(data):
         blob = await run.ledger.spill(data)
     await _finish(
         run,

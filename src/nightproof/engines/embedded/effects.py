@@ -8,9 +8,10 @@ from collections.abc import Mapping
 from hashlib import sha256
 from typing import Any
 
+from nightproof.blobs.claims import spills
 from nightproof.durable.context import Scope, current
 from nightproof.durable.effect import Effect
-from nightproof.engines.embedded.ledger import brief, failure_output, is_large
+from nightproof.engines.embedded.ledger import brief, failure_output
 from nightproof.engines.embedded.state import Attempt
 from nightproof.engines.embedded.steps import MISSING, note_of, recorded_failure, spends
 from nightproof.errors import AttemptNote, CodecError, EffectConflict, StepFailed, StoreError
@@ -281,7 +282,7 @@ class _Act:
         """Write outcome and confirmation in one commit."""
         blob, output = None, data
         ledger = self.run.ledger
-        if is_large(data):
+        if spills(data):
             blob, output = await ledger.spill(data), b""
         ledger.lane.put(Settle(self.key, state, clock.now_ms(), None if blob else output, blob))
         value = await self._record(data, blob, executed)

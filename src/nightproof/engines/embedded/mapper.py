@@ -124,6 +124,7 @@ class Mapper:
             if (
                 found is not None
                 and found.output is not None
+                and found.blob is None
                 and found.kind == Kind.RESULT
                 and step.undo is None
             ):

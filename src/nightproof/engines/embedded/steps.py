@@ -8,9 +8,10 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from nightproof.blobs.claims import spills
 from nightproof.durable.context import Scope, current
 from nightproof.durable.step import Routine, Step
-from nightproof.engines.embedded.ledger import brief, failure_output, is_large
+from nightproof.engines.embedded.ledger import brief, failure_output
 from nightproof.engines.embedded.state import Attempt
 from nightproof.errors import (
     AttemptNote,
@@ -21,6 +22,7 @@ from nightproof.errors import (
 )
 from nightproof.journal.records import Recorded
 from nightproof.model import clock, crash
+from nightproof.model.codec import RAW_FORMS
 from nightproof.model.fingerprint import fingerprint, summary
 from nightproof.model.states import Kind
 from nightproof.model.triage import Kind as Verdict
@@ -50,7 +52,12 @@ class Steps:
         fp = run.seen.next(fingerprint(step.prefix, parts))
         found = run.ledger.recorded.pop(fp, None)
         if found is not None:
-            if found.output is not None and found.kind == Kind.RESULT and step.undo is None:
+            if (
+                found.output is not None
+                and found.blob is None
+                and found.kind == Kind.RESULT
+                and step.undo is None
+            ):
                 run.ledger.know(step)
                 try:
                     value = step.result.decode(found.output)
@@ -122,15 +129,14 @@ class Steps:
                 value = await self.again(step, args, kwargs, fp, error, (parts, label, code))
             if crash.armed:
                 crash.hit("item:mid" if label else "step:mid", point or step.name)
-            data = await self.encoded(step, value)
-            await self.record(step, data, parts, fp, label, code, started)
+            data, result, form = await self.decoded(step, value)
+            await self.record(step, data, form, parts, fp, label, code, started)
         except CodecError as error:
             raise await self.failed(step, parts, fp, label, code, error, []) from error
         finally:
             run.active -= 1
         if crash.armed:
             crash.hit("item:after" if label else "step:after", point or step.name, lazy=step.pure)
-        result = step.result.decode(data)
         if step.undo is not None:
             run.undoable.append((step, args, kwargs, result, fp))
         return result
@@ -139,6 +145,7 @@ class Steps:
         self,
         step: Step[..., Any],
         data: bytes,
+        form: bytes | None,
         parts: list[bytes],
         fp: bytes,
         label: str,
@@ -150,8 +157,8 @@ class Steps:
         ledger = run.ledger
         blob = None
         output: bytes | None = data
-        if is_large(data):
-            blob, output = await ledger.spill(data), None
+        if spills(data):
+            blob, output = await ledger.spill(data), form
         inputs = _kept(parts, label)
         took = int((clock.perf() - started) * 1e6)
         entry = ledger.entry(Kind.RESULT, fp, output, blob, inputs, code, took)
@@ -206,6 +213,20 @@ class Steps:
                 "Write `async def`.",
             )
         return value
+
+    async def decoded(self, step: Step[..., Any], value: Any) -> tuple[bytes, Any, bytes | None]:
+        """The bytes of a result, the value that they stand for, and how they are written.
+
+        Large text and bytes are written as they are (the mark says so); a large
+        structure that is JSON already is handed on without reading it back.
+        """
+        codec = step.result
+        if type(value) in RAW_FORMS and spills(value) and (raw := codec.raw(value)) is not None:
+            return raw, value, RAW_FORMS[type(value)]
+        data = await self.encoded(step, value) if codec.has_refs else codec.encode(value)
+        if spills(data) and codec.keeps(value):
+            return data, value, None
+        return data, codec.decode(data), None
 
     async def encoded(self, step: Routine[..., Any], value: Any) -> bytes:
         """The result as bytes; in a thread where blobs have to be written."""
