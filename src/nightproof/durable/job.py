@@ -87,7 +87,7 @@ class Job(Generic[C, R]):
     @cached_property
     def code(self) -> str:
         """The digest of its body."""
-        return code_digest(self.fn)
+        return code_digest(self.fn, steps=False)
 
     @property
     def target(self) -> str:
