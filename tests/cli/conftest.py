@@ -1,5 +1,7 @@
 """The command as a real process, in a folder with some jobs."""
 
+import contextlib
+import io
 import json
 import os
 import signal
@@ -10,8 +12,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
+
+from nightproof.cli.main import main
 
 JOBS = '''
 """Jobs that tests start."""
@@ -125,6 +130,10 @@ async def plain(contract: Work) -> int:
 '''
 
 
+# Commands that neither run jobs nor care whose process they are in.
+QUIET = {"runs", "show", "steps", "logs", "doctor", "gc", "resolve", "signal", "cancel"}
+
+
 @dataclass
 class Ended:
     """One command that ran."""
@@ -165,7 +174,9 @@ class Command:
         return child
 
     def __call__(self, *arguments: str, given: str | None = None, **env: str) -> Ended:
-        """A command, to its end."""
+        """A command, to its end; a process of its own where that is the point."""
+        if arguments and arguments[0] in QUIET and not env:
+            return self._here(arguments)
         ran = subprocess.run(
             [sys.executable, "-m", "nightproof", *arguments],
             cwd=self.folder,
@@ -176,6 +187,17 @@ class Command:
             timeout=60,
         )
         return Ended(ran.returncode, ran.stdout, ran.stderr)
+
+    def _here(self, arguments: tuple[str, ...]) -> Ended:
+        out, err = io.StringIO(), io.StringIO()
+        with (
+            mock.patch.dict(os.environ, self.env, clear=True),
+            contextlib.chdir(self.folder),
+            contextlib.redirect_stdout(out),
+            contextlib.redirect_stderr(err),
+        ):
+            code = main(arguments)
+        return Ended(code, out.getvalue(), err.getvalue())
 
     def contract(self, **fields: Any) -> str:
         """A contract of the job `work`, written out."""

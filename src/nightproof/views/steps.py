@@ -159,7 +159,9 @@ def _item(entry: Entry, name: str, undone: set[bytes], reopened: int) -> ItemVie
     inputs, key = parsed(entry.inputs), ""
     if isinstance(inputs, dict):
         key, inputs = str(inputs.get("key", "")), inputs.get("args")
-    state, error, tries, output = "done", "", 1, entry.output
+    # Beside a blob, `output` only says how to read it.
+    state, error, tries = "done", "", 1
+    output = None if entry.blob is not None else entry.output
     if entry.kind == Kind.FAILURE:
         state = "failed" if entry.seq > reopened else "retried"
         told = parsed(entry.output)
