@@ -57,11 +57,12 @@ _SIMPLE: dict[Any, dict[str, Any]] = {
 }
 _ATOMS = frozenset({str, int, float, bool, type(None)})
 _PLAIN = _ATOMS | {list, dict}
+_PLAIN_CONTAINERS = frozenset({list, dict})
+_TEXT = frozenset({str})
 _AS_IS_NODES = frozenset({"any", "dict", "list", "str", "none"})
 _AS_IS_KEYS = frozenset({"type", "items_schema", "keys_schema", "values_schema", "metadata"})
 RAW_FORMS: Final[dict[type, bytes]] = {str: b"t", bytes: b"b"}
 """Types that may be stored as their own bytes, and the mark that the journal keeps of it."""
-_CONTAINERS = frozenset({list, dict, tuple, set, frozenset})
 _CONFIGURED = frozenset({"model", "dataclass", "typed-dict"})
 
 
@@ -118,19 +119,24 @@ def _ordered(value: Any) -> Any:
     return value
 
 
-def _contents(value: Any) -> set[type]:
-    """The types of everything inside `value`, found without a Python call an object."""
-    found: set[type] = set()
+def _is_plain(value: Any) -> bool:
+    """Whether `value` is nothing but JSON: its decoded form is certain to equal it.
+
+    Goes level by level, without a Python call for each object inside. `value` must
+    not contain itself (encoding refuses that, so encode first).
+    """
     level = [value]
     while level:
         kinds = set(map(type, level))
-        found |= kinds
+        if not kinds <= _PLAIN:
+            return False
         if dict in kinds:
-            keys = chain.from_iterable(item for item in level if type(item) is dict)
-            if set(map(type, keys)) - {str}:
-                found.add(object)
-        level = get_referents(*(item for item in level if type(item) in _CONTAINERS))
-    return found
+            dicts = level if len(kinds) == 1 else [item for item in level if type(item) is dict]
+            if not set(map(type, chain.from_iterable(dicts))) <= _TEXT:
+                return False
+        # What is no container refers to nothing.
+        level = get_referents(*level)
+    return True
 
 
 def _any_json(value: Any) -> bytes:
@@ -190,7 +196,7 @@ class Codec(Generic[T]):
             data = self._ser.to_json(
                 value, warnings="error", by_alias=False, exclude_computed_fields=True
             )
-            if self._traits.sets or (self._traits.any and _contents(value) - _PLAIN):
+            if self._traits.sets or (self._traits.any and not _is_plain(value)):
                 python = self._ser.to_python(
                     value, warnings="error", by_alias=False, exclude_computed_fields=True
                 )
@@ -218,13 +224,26 @@ class Codec(Generic[T]):
         """The value whose :meth:`raw` bytes and RAW_FORMS mark these are."""
         return cast(T, data.decode() if form == RAW_FORMS[str] else data)
 
-    def keeps(self, value: T) -> bool:
-        """Whether the decoded form of `value` is certain to equal it, so need not be made.
+    def encode_large(self, value: T, over: int) -> tuple[bytes, bool]:
+        """As :meth:`encode`, and whether `value` may be handed on as it is.
 
-        True for nothing but text, numbers, lists and dicts with text keys, under an
-        annotation that asks for no conversion.
+        That holds for values of more than `over` bytes that are nothing but text,
+        numbers, lists and dicts with text keys, under an annotation that asks for no
+        conversion: their decoded form is certain to be equal, and is costly to make.
         """
-        return (self._ser is None or self._traits.as_is) and _contents(value) <= _PLAIN
+        kind: Any = type(value)
+        if kind in _PLAIN_CONTAINERS and (self._ser is None or self._traits.as_is):
+            try:
+                data = (
+                    _any_json(value)
+                    if self._ser is None
+                    else self._ser.to_json(value, warnings="error", by_alias=False)
+                )
+            except (PydanticSerializationError, ValueError, TypeError, RecursionError):
+                return self.encode(value), False
+            if len(data) > over and _is_plain(value):
+                return data, True
+        return self.encode(value), False
 
     def canonical(self, value: T) -> bytes:
         """As :meth:`encode`, with object keys sorted as well: for fingerprints."""
@@ -260,7 +279,7 @@ class Codec(Generic[T]):
         try:
             # Encoding comes first: it refuses a structure that contains itself.
             data = _any_json(value)
-            if type(value) in _ATOMS or not _contents(value) - _PLAIN:
+            if type(value) in _ATOMS or _is_plain(value):
                 return data
             _refuse_naive(value, "")
             return _any_json(_ordered(value))

@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from nightproof.blobs.claims import spills
+from nightproof.blobs.claims import SPILL_BYTES, spills
 from nightproof.durable.context import Scope, current
 from nightproof.durable.step import Routine, Step
 from nightproof.engines.embedded.ledger import brief, failure_output
@@ -56,7 +56,7 @@ class Steps:
                 found.output is not None
                 and found.blob is None
                 and found.kind == Kind.RESULT
-                and step.undo is None
+                and step.simple
             ):
                 run.ledger.know(step)
                 try:
@@ -92,6 +92,9 @@ class Steps:
             return MISSING
         data = await run.ledger.whole(found)
         if data is None:
+            return MISSING
+        if step.result.has_refs and not run.ledger.refs_are_there(data):
+            run.ledger.lost(found, "the blob behind its Ref is missing")
             return MISSING
         try:
             value = step.result.decode(data)
@@ -223,9 +226,12 @@ class Steps:
         codec = step.result
         if type(value) in RAW_FORMS and spills(value) and (raw := codec.raw(value)) is not None:
             return raw, value, RAW_FORMS[type(value)]
-        data = await self.encoded(step, value) if codec.has_refs else codec.encode(value)
-        if spills(data) and codec.keeps(value):
-            return data, value, None
+        if codec.has_refs:
+            data = await self.encoded(step, value)
+        else:
+            data, kept = codec.encode_large(value, SPILL_BYTES)
+            if kept:
+                return data, value, None
         return data, codec.decode(data), None
 
     async def encoded(self, step: Routine[..., Any], value: Any) -> bytes:
