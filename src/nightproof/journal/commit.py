@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Awaitable
 from typing import Any
 
-from nightproof.errors import LeaseLost, NightproofError
+from nightproof.errors import LeaseLost, NightproofError, StoreError
 from nightproof.journal.protocol import Journal
 from nightproof.journal.records import Entry, LaneBatch, Write
 from nightproof.model import crash
@@ -185,8 +185,8 @@ class GroupCommit:
         taken = [(lane, *lane.take()) for lane in lanes]
         try:
             answer = self._journal.commit([batch for _, batch, _ in taken])
-        except NightproofError as error:
-            self._fail(taken, error)
+        except Exception as error:  # noqa: BLE001 - who waits must hear of it, whatever it is
+            self._fail(taken, _explained(error))
             return
         self.commits += 1
         if isinstance(answer, frozenset):
@@ -201,8 +201,8 @@ class GroupCommit:
     ) -> None:
         try:
             refused = await answer
-        except NightproofError as error:
-            self._fail(taken, error)
+        except Exception as error:  # noqa: BLE001 - the same
+            self._fail(taken, _explained(error))
         else:
             self._acknowledge(taken, refused)
         finally:
@@ -235,6 +235,17 @@ class GroupCommit:
             lane.broken = error
             if future is not None:
                 _break(future, error)
+
+
+def _explained(error: Exception) -> NightproofError:
+    if isinstance(error, NightproofError):
+        return error
+    found = StoreError(
+        f"the journal refused what was to be written: {type(error).__name__}: {error}",
+        "Nothing of this commit was written; the run can be resumed when the cause is gone.",
+    )
+    found.__cause__ = error
+    return found
 
 
 def _break(future: Committed, error: NightproofError) -> None:

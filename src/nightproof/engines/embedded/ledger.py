@@ -224,5 +224,8 @@ def failure_output(type_: str, message: str, attempts: list[Any]) -> bytes:
 def brief(error: BaseException) -> str:
     """An exception's message in one line."""
     if isinstance(error, NightproofError):
-        return error.message
-    return " ".join(str(error).split())[:2000]
+        text = error.message
+    else:
+        text = " ".join(str(error).split())[:2000]
+    # Names of files may hold bytes that are no text; the journal holds only text.
+    return text.encode("utf-8", "replace").decode()
