@@ -267,6 +267,8 @@ class SqliteJournal(SqliteReader):
             if removed >= 0:
                 names.append(run.name)
                 entries += removed
+        if not dry_run:
+            self._forget_boots(finished_before)
         return Collected(len(names), entries, tuple(names))
 
     def _delete(self, run: int) -> int:
@@ -280,6 +282,15 @@ class SqliteJournal(SqliteReader):
                 self._db.execute(f"DELETE FROM {table} WHERE run = ?", (run,))
             self._db.execute("DELETE FROM run WHERE id = ?", (run,))
         return removed
+
+    def _forget_boots(self, before: int) -> None:
+        """Boot records of processes that own no attempt (any more) grow old too."""
+        with explained(self._db.path), self._db.transaction():
+            self._db.execute(
+                "DELETE FROM boot WHERE at < ? "
+                "AND NOT EXISTS (SELECT 1 FROM attempt WHERE attempt.boot = boot.id)",
+                (before,),
+            )
 
     async def check(self) -> list[str]:
         """See :class:`nightproof.journal.protocol.Journal`."""
