@@ -19,7 +19,8 @@ from typing_extensions import TypedDict
 
 from nightproof import Ambient
 from nightproof.errors import CodecError, MisuseError
-from nightproof.model.codec import Arguments, Codec
+from nightproof.model.arguments import Arguments
+from nightproof.model.codec import Codec
 
 
 class Colour(enum.Enum):

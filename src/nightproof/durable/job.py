@@ -11,8 +11,9 @@ from typing import Any, Generic, Protocol, TypeVar, cast, overload
 from nightproof.durable.context import Scope, current
 from nightproof.durable.step import seconds
 from nightproof.errors import MisuseError
+from nightproof.model.arguments import resolve_hints
 from nightproof.model.code import code_digest
-from nightproof.model.codec import Codec, resolve_hints
+from nightproof.model.codec import Codec
 
 C = TypeVar("C")
 R = TypeVar("R")

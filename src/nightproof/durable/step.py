@@ -20,8 +20,9 @@ from typing import (
 
 from nightproof.durable.context import MapCall, OnError, Scope, current
 from nightproof.errors import MisuseError, StepFailed
+from nightproof.model.arguments import AmbientMark, Arguments, resolve_hints
 from nightproof.model.code import code_digest
-from nightproof.model.codec import AmbientMark, Arguments, Codec, resolve_hints
+from nightproof.model.codec import Codec
 from nightproof.model.retry import Retry
 
 P = ParamSpec("P")
@@ -120,6 +121,11 @@ class Step(Routine[P, R]):
             raise MisuseError(
                 f"step '{self.name}' is pure and has an undo; a pure step has nothing to undo"
             )
+
+    @cached_property
+    def simple(self) -> bool:
+        """Whether a recorded result can be handed on without further ado."""
+        return self.undo is None and not self.result.has_refs
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]:
         """Awaitable result of the step."""

@@ -11,19 +11,15 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from gc import get_referents
 from itertools import chain
 from typing import (
-    Annotated,
     Any,
     Final,
     Generic,
     TypeVar,
     cast,
-    get_args,
-    get_origin,
-    get_type_hints,
 )
 
 from pydantic_core import (
@@ -35,7 +31,7 @@ from pydantic_core import (
     to_json,
 )
 
-from nightproof.errors import CodecError, MisuseError
+from nightproof.errors import CodecError
 
 T = TypeVar("T")
 
@@ -57,17 +53,10 @@ _SIMPLE: dict[Any, dict[str, Any]] = {
 }
 _ATOMS = frozenset({str, int, float, bool, type(None)})
 _PLAIN = _ATOMS | {list, dict}
-_PLAIN_CONTAINERS = frozenset({list, dict})
 _TEXT = frozenset({str})
-_AS_IS_NODES = frozenset({"any", "dict", "list", "str", "none"})
-_AS_IS_KEYS = frozenset({"type", "items_schema", "keys_schema", "values_schema", "metadata"})
 RAW_FORMS: Final[dict[type, bytes]] = {str: b"t", bytes: b"b"}
 """Types that may be stored as their own bytes, and the mark that the journal keeps of it."""
 _CONFIGURED = frozenset({"model", "dataclass", "typed-dict"})
-
-
-class AmbientMark:
-    """Marks a parameter that is neither stored nor part of the fingerprint."""
 
 
 class _Traits:
@@ -77,7 +66,6 @@ class _Traits:
 
     def __init__(self) -> None:
         self.sets = self.dicts = self.any = self.refs = self.times = False
-        self.as_is = True
 
 
 def _harden(node: Any, traits: _Traits) -> Any:
@@ -89,8 +77,6 @@ def _harden(node: Any, traits: _Traits) -> Any:
             traits.dicts = True
         elif kind == "any":
             traits.any = True
-        if kind is not None and (kind not in _AS_IS_NODES or not node.keys() <= _AS_IS_KEYS):
-            traits.as_is = False
         metadata = node.get("metadata")
         if isinstance(metadata, dict) and metadata.get(REF_MARK):
             traits.refs = True
@@ -120,7 +106,7 @@ def _ordered(value: Any) -> Any:
 
 
 def _is_plain(value: Any) -> bool:
-    """Whether `value` is nothing but JSON: its decoded form is certain to equal it.
+    """Whether `value` is nothing but JSON, so that nothing in it needs to be put in order.
 
     Goes level by level, without a Python call for each object inside. `value` must
     not contain itself (encoding refuses that, so encode first).
@@ -222,28 +208,13 @@ class Codec(Generic[T]):
 
     def from_raw(self, data: bytes, form: bytes) -> T:
         """The value whose :meth:`raw` bytes and RAW_FORMS mark these are."""
-        return cast(T, data.decode() if form == RAW_FORMS[str] else data)
-
-    def encode_large(self, value: T, over: int) -> tuple[bytes, bool]:
-        """As :meth:`encode`, and whether `value` may be handed on as it is.
-
-        That holds for values of more than `over` bytes that are nothing but text,
-        numbers, lists and dicts with text keys, under an annotation that asks for no
-        conversion: their decoded form is certain to be equal, and is costly to make.
-        """
-        kind: Any = type(value)
-        if kind in _PLAIN_CONTAINERS and (self._ser is None or self._traits.as_is):
-            try:
-                data = (
-                    _any_json(value)
-                    if self._ser is None
-                    else self._ser.to_json(value, warnings="error", by_alias=False)
-                )
-            except (PydanticSerializationError, ValueError, TypeError, RecursionError):
-                return self.encode(value), False
-            if len(data) > over and _is_plain(value):
-                return data, True
-        return self.encode(value), False
+        value: Any = data.decode() if form == RAW_FORMS[str] else data
+        if self._ser is not None and self.annotation is not type(value):
+            raise CodecError(
+                f"{self.where} was recorded as {type(value).__name__}, and its annotation is now "
+                f"{describe(self.annotation)}"
+            )
+        return cast(T, value)
 
     def canonical(self, value: T) -> bytes:
         """As :meth:`encode`, with object keys sorted as well: for fingerprints."""
@@ -345,73 +316,3 @@ def describe(annotation: Any) -> str:
     if annotation is inspect.Parameter.empty:
         return "(none)"
     return annotation.__qualname__ if isinstance(annotation, type) else str(annotation)
-
-
-def _is_ambient(annotation: Any) -> bool:
-    return get_origin(annotation) is Annotated and any(
-        isinstance(mark, AmbientMark) for mark in get_args(annotation)[1:]
-    )
-
-
-class Arguments:
-    """The encoder of one function's arguments, in the order of its parameters."""
-
-    __slots__ = ("_codecs", "_plain", "_signature", "encoders", "names", "positions")
-
-    def __init__(self, fn: Callable[..., Any], where: str) -> None:
-        hints = resolve_hints(fn, where)
-        self._signature = inspect.signature(fn)
-        self.names: list[str] = []
-        self.positions: list[int] = []
-        self._codecs: list[Codec[Any]] = []
-        self._plain = True
-        for position, (name, parameter) in enumerate(self._signature.parameters.items()):
-            annotation = hints.get(name, parameter.annotation)
-            if parameter.kind is not parameter.POSITIONAL_OR_KEYWORD:
-                self._plain = False
-            if _is_ambient(annotation):
-                continue
-            if parameter.kind is parameter.VAR_POSITIONAL:
-                annotation = cast(Any, tuple)[annotation, ...] if name in hints else Any
-            elif parameter.kind is parameter.VAR_KEYWORD:
-                annotation = cast(Any, dict)[str, annotation] if name in hints else Any
-            self.names.append(name)
-            self.positions.append(position)
-            self._codecs.append(Codec(annotation, f"argument '{name}' of {where}"))
-        self.encoders = [codec.canonical for codec in self._codecs]
-
-    @property
-    def parameters(self) -> Mapping[str, inspect.Parameter]:
-        """All parameters by name, Ambient ones included."""
-        return self._signature.parameters
-
-    def bind(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[Any, ...]:
-        """The arguments in the order of all parameters, defaults filled in."""
-        if self._plain and not kwargs and len(args) == len(self._signature.parameters):
-            return args
-        try:
-            bound = self._signature.bind(*args, **kwargs)
-        except TypeError as error:
-            raise MisuseError(f"wrong arguments: {error}") from None
-        bound.apply_defaults()
-        return tuple(bound.arguments.values())
-
-    def parts(self, values: tuple[Any, ...]) -> list[bytes]:
-        """The JSON of each stored argument of `values` (as :meth:`bind` gives them)."""
-        return [
-            encode(values[at]) for encode, at in zip(self.encoders, self.positions, strict=True)
-        ]
-
-
-def resolve_hints(fn: Callable[..., Any], where: str) -> dict[str, Any]:
-    """The annotations of `fn` with forward references resolved.
-
-    Raises :class:`CodecError` where one cannot be resolved.
-    """
-    try:
-        return get_type_hints(fn, include_extras=True)
-    except NameError as error:
-        raise CodecError(
-            f"an annotation of {where} cannot be resolved: {error}",
-            "Import the name at run time (not under TYPE_CHECKING) in the module of the function.",
-        ) from None

@@ -16,7 +16,7 @@ from nightproof.durable.context import Scope, current
 from nightproof.durable.step import Step
 from nightproof.engines.embedded.state import Attempt
 from nightproof.model import clock
-from nightproof.model.codec import Arguments
+from nightproof.model.arguments import Arguments
 from nightproof.model.fingerprint import fingerprint
 from nightproof.model.states import Kind
 

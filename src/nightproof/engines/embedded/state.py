@@ -18,7 +18,7 @@ from nightproof.engines.embedded.progress import Progress
 from nightproof.engines.embedded.threads import Threads
 from nightproof.errors import NightproofError
 from nightproof.journal.records import Recorded, RunRow
-from nightproof.model.codec import Arguments
+from nightproof.model.arguments import Arguments
 from nightproof.model.fingerprint import Occurrences
 from nightproof.model.states import RunStatus
 from nightproof.model.triage import Triage

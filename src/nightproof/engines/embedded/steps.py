@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from nightproof.blobs.claims import SPILL_BYTES, spills
+from nightproof.blobs.claims import spills
 from nightproof.durable.context import Scope, current
 from nightproof.durable.step import Routine, Step
 from nightproof.engines.embedded.ledger import brief, failure_output
@@ -96,8 +96,9 @@ class Steps:
         if step.result.has_refs and not run.ledger.refs_are_there(data):
             run.ledger.lost(found, "the blob behind its Ref is missing")
             return MISSING
+        form = found.output if found.blob is not None else None
         try:
-            value = step.result.decode(data)
+            value = step.result.from_raw(data, form) if form else step.result.decode(data)
         except CodecError as error:
             run.ledger.lost(found, error.message)
             return MISSING
@@ -220,18 +221,13 @@ class Steps:
     async def decoded(self, step: Step[..., Any], value: Any) -> tuple[bytes, Any, bytes | None]:
         """The bytes of a result, the value that they stand for, and how they are written.
 
-        Large text and bytes are written as they are (the mark says so); a large
-        structure that is JSON already is handed on without reading it back.
+        Large text and bytes are written as they are (the mark says so), and handed on:
+        nobody can change them.
         """
         codec = step.result
         if type(value) in RAW_FORMS and spills(value) and (raw := codec.raw(value)) is not None:
             return raw, value, RAW_FORMS[type(value)]
-        if codec.has_refs:
-            data = await self.encoded(step, value)
-        else:
-            data, kept = codec.encode_large(value, SPILL_BYTES)
-            if kept:
-                return data, value, None
+        data = await self.encoded(step, value) if codec.has_refs else codec.encode(value)
         return data, codec.decode(data), None
 
     async def encoded(self, step: Routine[..., Any], value: Any) -> bytes:
