@@ -48,16 +48,19 @@ def by_position() -> None:
 def no_fencing() -> None:
     """Whoever comes owns the run, and nobody's writes are refused."""
     engine.possession = lambda *_: Possession.DEAD
+    no_token()
+
+
+def no_token() -> None:
+    """What an owner writes that was taken over is not refused."""
     write = SqliteJournal._write
 
     def unfenced(self: Any, batch: Any) -> Any:
         token = self._db.execute("SELECT token FROM run WHERE id = ?", (batch.run,)).get
-        batch.token = token
-        for at, entry in enumerate(batch.entries):
-            # The sequence numbers of two owners collide; a broken runtime takes the next.
-            last = self._db.execute("SELECT max(seq) FROM entry WHERE run = ?", (batch.run,)).get
-            batch.entries[at] = entry._replace(seq=(last or 0) + 1 + at)
-        return write(self, batch)
+        # The sequence numbers of two owners collide; a broken runtime takes the next.
+        last = self._db.execute("SELECT max(seq) FROM entry WHERE run = ?", (batch.run,)).get or 0
+        entries = [e._replace(seq=last + 1 + at) for at, e in enumerate(batch.entries)]
+        return write(self, batch._replace(token=token, entries=entries))
 
     SqliteJournal._write = unfenced
     SqliteJournal.pulse = lambda self, owned, lease_ms: frozenset()
@@ -99,6 +102,7 @@ BREAK = {
     "retry-blindly": retry_blindly,
     "by-position": by_position,
     "no-fencing": no_fencing,
+    "no-token": no_token,
     "never-committed": never_committed,
     "committed-later": committed_later,
 }
