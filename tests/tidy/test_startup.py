@@ -13,7 +13,6 @@ HEAVY = [
     "psycopg",
     "pydantic_ai",
     "rich",
-    "ssl",
     "starlette",
     "temporalio",
     "typer",
