@@ -77,7 +77,8 @@ class Boot(NamedTuple):
 class Wanted(NamedTuple):
     """The run that a caller wants to own; it is created if it does not exist.
 
-    `replicate` 0 is the run itself, -1 the next free replicate.
+    `replicate` 0 is the run itself, -1 the next free replicate. `reopen` asks for a
+    completed run too: its result was lost and is worked out again from its history.
     """
 
     job: str
@@ -88,6 +89,7 @@ class Wanted(NamedTuple):
     code: str = ""
     parent: int | None = None
     options: bytes = b"{}"
+    reopen: bool = False
 
 
 class Owner(NamedTuple):

@@ -72,8 +72,11 @@ def _outcome(row: RunRow, status: RunStatus) -> Outcome:
     return Outcome(row.name, row.job, status)
 
 
-async def attempt(run: Run, launch: Launch, before: RunStatus | None) -> Outcome:
-    """Drive the body to its end and record it."""
+async def attempt(run: Run, launch: Launch, before: RunStatus | None, lost: str = "") -> Outcome:
+    """Drive the body to its end and record it.
+
+    `lost` says why the result of a run that was complete has to be worked out again.
+    """
     if launch.watch is not None:
         launch.watch(run)
     try:
@@ -82,6 +85,9 @@ async def attempt(run: Run, launch: Launch, before: RunStatus | None) -> Outcome
         await _release(run, "refused")
         raise
     adopt(run.job.fn.__globals__)
+    if lost:
+        what = f"job '{run.job.name}'"
+        run.note("result-lost", {"step": what, "message": f"{what} runs again: {lost}"})
     deadline = _arm_deadline(run)
     task = run.task = run.loop.create_task(run.body(launch.contract))
     if run.ending is not None:

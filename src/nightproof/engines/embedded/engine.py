@@ -20,7 +20,14 @@ from nightproof.engines.embedded.ledger import Ledger
 from nightproof.engines.embedded.run import Run
 from nightproof.engines.embedded.state import Attempt, Ending, Outcome
 from nightproof.engines.embedded.threads import Threads
-from nightproof.errors import AlreadyRunning, ContractError, Interrupted, LeaseLost, RunParked
+from nightproof.errors import (
+    AlreadyRunning,
+    BlobError,
+    ContractError,
+    Interrupted,
+    LeaseLost,
+    RunParked,
+)
 from nightproof.journal.commit import GroupCommit
 from nightproof.journal.lease import Possession, possession
 from nightproof.journal.protocol import Journal
@@ -90,10 +97,16 @@ class Engine:
             job.code, launch.parent, _remembered(launch),
         )  # fmt: skip
         claimed = await self._claim(want)
+        lost = ""
         if not claimed.owned:
-            return await closing.recorded(
-                self.journal, self.blobs, job, claimed.run, launch.options
-            )
+            try:
+                return await closing.recorded(
+                    self.journal, self.blobs, job, claimed.run, launch.options
+                )
+            except BlobError as error:
+                lost = error.message
+                replicate = claimed.run.replicate
+                claimed = await self._claim(want._replace(replicate=replicate, reopen=True))
         row = claimed.run
         self._heartbeat.add(row.id, row.token)
         lane = self.commits.lane(row.id, row.token, -1)
@@ -104,7 +117,7 @@ class Engine:
             run.stop(Ending("interrupted"))
         self._look_later()
         try:
-            return await closing.attempt(run, launch, claimed.before)
+            return await closing.attempt(run, launch, claimed.before, lost)
         finally:
             self._heartbeat.remove(row.id)
             del self.live[row.id]
@@ -151,10 +164,7 @@ class Engine:
                     run=row.name,
                 )
             # A replicate that was just made must not become the next one.
-            again = Wanted(
-                want.job, want.digest, want.contract, row.replicate, want.target, want.code,
-                want.parent, want.options,
-            )  # fmt: skip
+            again = want._replace(replicate=row.replicate)
             claimed = await self.journal.claim(again, self._owner, takeover=row.token)
         return claimed
 

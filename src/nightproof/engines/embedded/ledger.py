@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -21,6 +22,7 @@ from nightproof.provenance.seeds import adopt
 INLINE = 512
 """Outputs up to this many bytes are loaded at once when a run is resumed."""
 
+_REFS = re.compile(rb'\{"sha256":"(sha256:[0-9a-f]{64})","size":\d+\}')
 _UNDOES = {int(Kind.RESULT), int(Kind.EFFECT), int(Kind.CHILD)}
 
 
@@ -103,6 +105,10 @@ class Ledger:
         if self.used_blobs:
             return self.append(entry)
         return self.lane.append_alone(entry)
+
+    def refs_are_there(self, data: bytes) -> bool:
+        """Whether the blobs that the Refs in a recorded result stand for exist."""
+        return all(self.blobs.exists(found.decode()) for found in _REFS.findall(data))
 
     def note(self, kind: str, data: dict[str, Any]) -> None:
         """Add an informing entry to the history; nobody waits for it."""

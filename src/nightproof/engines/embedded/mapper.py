@@ -126,7 +126,7 @@ class Mapper:
                 and found.output is not None
                 and found.blob is None
                 and found.kind == Kind.RESULT
-                and step.undo is None
+                and step.simple
             ):
                 try:
                     results[at] = decode(found.output)

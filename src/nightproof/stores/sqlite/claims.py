@@ -57,7 +57,7 @@ def claim(db: Database, want: Wanted, owner: Owner, takeover: int | None) -> Cla
             f"'{want.job}' with {want.digest}",
             "Two contracts share a run name; give one of the jobs another name.",
         )
-    if run.status is RunStatus.COMPLETED:
+    if run.status is RunStatus.COMPLETED and not want.reopen:
         return Claimed(run, False, run.status)
     if run.owner is not None and takeover != run.token:
         return Claimed(run, False, run.status)
