@@ -32,7 +32,7 @@ def drilled(tmp_path: Path) -> Callable[..., Report]:
         return drill(
             f"{JOB}:killed",
             str(contract),
-            Options(points=points, **options),
+            Options(points=points, folder=str(tmp_path), **options),
             environ={**environ, "KILLED_BROKEN": broken},
         )
 
