@@ -274,7 +274,11 @@ class Steps:
             self._note_retry(step, label, error, delay, len(notes))
             await run.waits.backoff(delay, verdict, f"{step.where}: {brief(error)}")
             if run.halting:
-                await run.never()
+                run.active -= 1
+                try:
+                    await run.never()
+                finally:
+                    run.active += 1
             args, kwargs = run.mints.freshen(args, kwargs)
             try:
                 return await self.once(step, args, kwargs, fp)
