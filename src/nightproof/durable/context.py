@@ -87,7 +87,7 @@ class Scope:
         self.name = name
         self.fp = fp
         self.idempotency_key = key
-        self.depends: list[bytes] | None = None
+        self.depends: list[tuple[bytes, int]] | None = None
         self._rng: Any = None
 
     @property

@@ -156,11 +156,11 @@ class _Act:
         scope = Scope(run, effect.name, self.fp, self._idempotency_key())
         token = current.set(scope)
         try:
-            args, kwargs = await run.mints.ready(self.args, self.kwargs)
+            self.args, self.kwargs = await run.mints.ready(self.args, self.kwargs)
             async with asyncio.timeout(effect.timeout):
                 if effect.is_async:
-                    return await effect.fn(*args, **kwargs)
-                return await run.threads.call(effect, args, kwargs)
+                    return await effect.fn(*self.args, **self.kwargs)
+                return await run.threads.call(effect, self.args, self.kwargs)
         finally:
             current.reset(token)
 

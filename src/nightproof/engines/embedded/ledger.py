@@ -23,6 +23,8 @@ INLINE = 512
 """Outputs up to this many bytes are loaded at once when a run is resumed."""
 
 _REFS = re.compile(rb'\{"sha256":"(sha256:[0-9a-f]{64})","size":\d+\}')
+HIDDEN = 1000
+"""So many secrets are remembered, the newest, to keep them out of messages."""
 _UNDOES = {int(Kind.RESULT), int(Kind.EFFECT), int(Kind.CHILD)}
 
 
@@ -227,11 +229,24 @@ def failure_output(type_: str, message: str, attempts: list[Any]) -> bytes:
     return json.dumps({"type": type_, "message": message, "attempts": attempts}).encode()
 
 
+_hidden: dict[str, None] = {}
+
+
+def hide(text: str) -> None:
+    """From now on no message shows `text`: it is the value of a secret step."""
+    _hidden.pop(text, None)
+    _hidden[text] = None
+    if len(_hidden) > HIDDEN:
+        del _hidden[next(iter(_hidden))]
+
+
 def brief(error: BaseException) -> str:
-    """An exception's message in one line."""
+    """An exception's message in one line, without secrets."""
     if isinstance(error, NightproofError):
         text = error.message
     else:
         text = " ".join(str(error).split())[:2000]
+    for secret in _hidden:
+        text = text.replace(secret, "(secret)")
     # Names of files may hold bytes that are no text; the journal holds only text.
     return text.encode("utf-8", "replace").decode()

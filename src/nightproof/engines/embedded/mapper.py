@@ -56,11 +56,14 @@ class Mapper:
         """Each item with its label, its encoded inputs and its fingerprint, in order."""
         rest, encode, prefix = self._rest, self._encode, self.step.prefix
         following, key = self.run.seen.next, self.call.key
+        expiring = self.run.mints.by_value
         label = ""
         for item in self.call.items:
             if key is not None:
                 label = self._label(key, item)
             parts = [encode(item), *rest]
+            if expiring:
+                parts[0] = self.run.mints.veil(parts[0])
             yield item, label, parts, following(fingerprint(prefix, parts))
 
     def _label(self, key: Callable[[Any], str], item: Any) -> str:

@@ -8,17 +8,22 @@ stale, the call gets a new one in its place.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+import json
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from nightproof.durable.context import Scope, current
 from nightproof.durable.step import Step
+from nightproof.engines.embedded.ledger import hide
 from nightproof.engines.embedded.state import Attempt
 from nightproof.model import clock
 from nightproof.model.arguments import Arguments
 from nightproof.model.fingerprint import fingerprint
 from nightproof.model.states import Kind
+
+SHORTEST_TEXT = 8
+"""Characters; shorter parts of an expiring value are not looked for inside others."""
 
 
 @dataclass(slots=True)
@@ -32,6 +37,7 @@ class Mint:
     parts: list[bytes]
     value: Any = None
     made: float | None = None
+    serial: int = 0
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @property
@@ -50,6 +56,7 @@ class Mints:
         self._run = run
         self._by_fp: dict[bytes, Mint] = {}
         self.by_value: dict[Any, Mint] = {}
+        self._texts: dict[bytes, bytes] = {}
 
     async def call(self, step: Step[..., Any], args: Any, kwargs: Mapping[str, Any]) -> Any:
         """The current value of an expiring step: recorded, remembered or made now."""
@@ -62,7 +69,9 @@ class Mints:
             await self._recall(mint)
         found = current.get()
         if isinstance(found, Scope):
-            found.depends = [*(found.depends or ()), fp]
+            value = await self._current(mint)
+            found.depends = [*(found.depends or ()), (fp, mint.serial)]
+            return value
         return await self._current(mint)
 
     async def _recall(self, mint: Mint) -> None:
@@ -103,9 +112,15 @@ class Mints:
         run.progress.of(step.name).executed += 1
         await run.ledger.append(run.ledger.entry(Kind.RESULT, mint.fp, stored, None, None, code))
         mint.value, mint.made = step.result.decode(data), made
+        mint.serial += 1
         self._remember(mint)
 
     def _remember(self, mint: Mint) -> None:
+        mark = b"$from:" + mint.fp.hex().encode()
+        for text in _texts(json.loads(mint.step.result.encode(mint.value))):
+            self._texts[json.dumps(text, ensure_ascii=False)[1:-1].encode()] = mark
+            if mint.step.secret:
+                hide(text)
         try:
             self.by_value[mint.value] = mint
         except TypeError:
@@ -127,7 +142,14 @@ class Mints:
             mint = self._of(values[at])
             if mint is not None:
                 out[index] = b'{"$from":"%s"}' % mint.fp.hex().encode()
-        return out
+        return [self.veil(part) for part in out]
+
+    def veil(self, part: bytes) -> bytes:
+        """`part` without the expiring texts inside it, like a token in a header."""
+        for text, mark in self._texts.items():
+            if text in part:
+                part = part.replace(text, mark)
+        return part
 
     def freshen(self, args: Any, kwargs: Mapping[str, Any]) -> tuple[Any, Mapping[str, Any]]:
         """The arguments with the newest form of each expiring value."""
@@ -157,16 +179,36 @@ class Mints:
 
         Returns the arguments for one more try, and whether anything was refreshed.
         """
-        mints = {id(m): m for v in (*args, *kwargs.values()) if (m := self._of(v)) is not None}
-        for fp in getattr(error, "_nightproof_depends", ()):
-            mint = self._by_fp[fp]
-            mints[id(mint)] = mint
-        used = {id(mint): mint.value for mint in mints.values()}
-        for mint in mints.values():
+        refused: dict[bytes, Mint] = {}
+        for value in (*args, *kwargs.values()):
+            mint = self._of(value)
+            if mint is not None:
+                refused[mint.fp] = mint
+        stale = {
+            mint.fp
+            for value in (*args, *kwargs.values())
+            if (mint := self._of(value)) is not None and mint.value != value
+        }
+        for fp, serial in getattr(error, "_nightproof_depends", ()):
+            refused[fp] = self._by_fp[fp]
+            if serial != refused[fp].serial:
+                stale.add(fp)
+        serials = {fp: mint.serial for fp, mint in refused.items()}
+        for fp, mint in refused.items():
             async with mint.lock:
-                # Another item may have refreshed it while this one waited for the lock.
-                if mint.value is used[id(mint)] or mint.value == used[id(mint)]:
+                # Another call may have refreshed it, before this one was refused or since.
+                if fp not in stale and mint.serial == serials[fp]:
                     mint.made = None
                     await self._make(mint)
         args, kwargs = self.freshen(args, kwargs)
-        return args, kwargs, bool(mints)
+        return args, kwargs, bool(refused)
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """The texts inside JSON data that are long enough to be a token."""
+    if isinstance(value, str):
+        if len(value) >= SHORTEST_TEXT:
+            yield value
+    elif isinstance(value, (list, dict)):
+        for inner in value.values() if isinstance(value, dict) else value:
+            yield from _texts(inner)

@@ -127,6 +127,8 @@ class Steps:
         run.active += 1
         started = clock.perf()
         try:
+            if run.mints.by_value:
+                args, kwargs = await run.mints.ready(args, kwargs)
             try:
                 value = await self.once(step, args, kwargs, fp)
             except Exception as error:
