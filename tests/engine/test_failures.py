@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 
 import pytest
 
@@ -255,6 +256,38 @@ def test_cancelling_a_run_that_nobody_works_on(night, night_contract):
     assert night.ask(lambda app: app.journal.request_cancel(row.id)) is True
     assert night.row(row.name).status == "cancelled"
     assert night.ask(lambda app: app.journal.due(2**62)) == []
+
+
+def test_a_cancel_outlives_the_process_that_should_have_heard_it(night, killed, night_contract):
+    """Asked for while the owner looked alive; it dies without hearing: who takes over cancels."""
+    alive = []
+
+    @step
+    async def work() -> int:
+        if not alive:
+            raise killed
+        return 1
+
+    @job(name="wanted")
+    async def main(contract: night_contract) -> int:
+        return await work()
+
+    async def first():
+        app = night.app(alive=True, lease=0.3)
+        try:
+            await app.run(main, night_contract())
+        finally:
+            await app.close()
+
+    with pytest.raises(killed):
+        asyncio.run(first())
+    alive.append(1)
+    row = night.row("wanted")
+    assert night.ask(lambda app: app.journal.request_cancel(row.id)) is False
+    time.sleep(0.4)  # until the lease of the owner is over
+    outcome = night.run(main, lease=0.3)
+    assert outcome.status == "cancelled"
+    assert night.value(main) == 1
 
 
 def test_stop_lets_the_step_in_flight_finish(night, night_contract):

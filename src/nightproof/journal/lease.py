@@ -37,6 +37,4 @@ def possession(run: RunRow, now_ms: int, lease_ms: int) -> Possession:
     remaining = run.lease_until - now_ms
     if 0 < remaining <= lease_ms + 1000:
         return Possession.LIVE
-    if remaining <= 0 and owner.host != identity.here().host:
-        return Possession.DEAD
     return Possession.DOUBTFUL

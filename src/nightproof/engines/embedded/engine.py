@@ -113,6 +113,8 @@ class Engine:
         ledger = Ledger(self.journal, self.blobs, lane, row.name)
         run = Run(self, job, row, ledger, launch.options)
         self.live[row.id] = run
+        if row.cancel:
+            run.stop(Ending("cancelled"))
         if self.stopping:
             run.stop(Ending("interrupted"))
         self._look_later()

@@ -21,7 +21,7 @@ _INSERT = (
 )
 _TAKE = (
     "UPDATE run SET status = 'running', token = token + 1, owner_host = ?, owner_pid = ?, "
-    "owner_started = ?, lease_until = ?, updated = ?, cancel = 0, wake = NULL, waiting = '', "
+    "owner_started = ?, lease_until = ?, updated = ?, cancel = (cancel AND status = 'running'), wake = NULL, waiting = '', "
     "attempts = attempts + 1, finished = NULL, target = CASE WHEN ? = '' THEN target ELSE ? END "
     f"WHERE id = ? RETURNING {RUN_COLUMNS}"
 )
