@@ -60,7 +60,7 @@ def places(url: str) -> Places:
 
     Raises ConfigError for anything else.
     """
-    return _places(url, str(Path.cwd()))
+    return _places(url, os.getcwd())  # noqa: PTH109 - every run asks
 
 
 def open_journal(settings: Settings) -> Journal:
@@ -181,7 +181,7 @@ def _settings_for(store: str | None) -> Settings:
     """The settings in force here; files are read once per folder and environment."""
     # The environment's store by name is the same store, and in memory it has to be the same one.
     store = store or os.environ.get("NIGHTPROOF_STORE")
-    key = (str(Path.cwd()), store, *(os.environ.get(name) for name in config.VARIABLES))
+    key = (os.getcwd(), store, *map(os.environ.get, config.VARIABLES))  # noqa: PTH109 - every run asks
     found = _settings.get(key)
     if found is None:
         found = _settings[key] = config.load(store=store)

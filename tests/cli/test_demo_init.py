@@ -54,6 +54,15 @@ def test_init_project_runs_and_its_tests_pass(np):
     assert "3 passed" in tests.stdout
 
 
+@pytest.mark.drill
+def test_init_project_passes_its_own_drill(np):
+    """What AGENTS.md asks for last holds from the start."""
+    assert np("init").code == 0
+    drilled = np("drill", "job.py", "contract.json")
+    assert drilled.code == 0, drilled.out
+    assert "nothing differs" in drilled.out
+
+
 def test_init_overwrites_nothing(np):
     """A second init, or a file of the same name, is refused."""
     (np.folder / "job.py").write_text("mine")

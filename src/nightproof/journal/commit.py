@@ -77,10 +77,14 @@ class Lane:
         store can; None then says that the entry is on disk. Now and then the event
         loop gets its turn all the same, for signals and timers.
         """
+        self.entries.append(entry)
+        return self.sync_alone()
+
+    def sync_alone(self) -> Committed | None:
+        """As :meth:`sync`, for work that nothing else runs beside; None says it is done."""
         commits = self._commits
         if self.broken is not None or not commits.may_commit_now():
-            return self.append(entry)
-        self.entries.append(entry)
+            return self.sync()
         if not self._dirty:
             self._dirty = True
             commits.dirty.append(self)

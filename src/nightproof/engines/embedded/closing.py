@@ -229,7 +229,10 @@ async def _finish(run: Run, status: RunStatus, outcome: str, **fields: Any) -> N
     lane = run.ledger.lane
     lane.writes.extend(run.ledger.used_blobs)
     run.ledger.used_blobs = []
-    await lane.put(Finish(status, clock.now_ms(), outcome, **fields))
+    lane.writes.append(Finish(status, clock.now_ms(), outcome, **fields))
+    waiting = lane.sync_alone() if run.engine.alone else lane.sync()
+    if waiting is not None:
+        await waiting
 
 
 async def _release(run: Run, outcome: str) -> None:
