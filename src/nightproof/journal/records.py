@@ -128,6 +128,8 @@ class RunRow(NamedTuple):
     lease_until: int
     cancel: bool
     attempts: int
+    result_crc: int | None = None
+    """Of `result`, to notice damage inside a page; None where an older schema wrote it."""
 
 
 class Claimed(NamedTuple):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from typing import Any
+from zlib import crc32
 
 from nightproof.blobs.claims import spills
 from nightproof.blobs.protocol import Blobs
@@ -14,6 +15,7 @@ from nightproof.engines.embedded.launching import Launch
 from nightproof.engines.embedded.run import Run
 from nightproof.engines.embedded.state import Ending, Options, Outcome
 from nightproof.errors import (
+    BlobError,
     CodeChanged,
     DeadlineExceeded,
     EffectHeld,
@@ -49,6 +51,8 @@ async def recorded(
         changed[f"job '{job.name}'"] = (row.code, job.code)
     outcome = _outcome(row, RunStatus.COMPLETED)
     data = row.result
+    if data is not None and row.result_crc not in (None, crc32(data)):
+        raise BlobError(f"the recorded result of run {row.name} is damaged in the journal")
     if row.result_blob is not None:
         data = await asyncio.to_thread(blobs.get, row.result_blob)
     outcome.result, outcome.result_blob = data, row.result_blob

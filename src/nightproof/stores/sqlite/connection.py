@@ -70,6 +70,11 @@ def translate(error: BaseException, path: str) -> StoreError:
             f"the disk failed under the journal {path}: {error}",
             "Check the disk (free space, quota, kernel log) and run `nightproof resume --all`.",
         )
+    if isinstance(error, OSError):
+        return StoreReadOnly(
+            f"the journal {path} cannot be opened: {error.strerror}",
+            "Check that its folder exists and may be written, or give another --store.",
+        )
     return StoreError(f"the journal {path} failed: {error}")
 
 
@@ -107,7 +112,17 @@ class Database:
                 Path(path).parent.mkdir(parents=True, exist_ok=True)
             self.raw = apsw.Connection(path, flags=flags)
             self.raw.set_busy_timeout(BUSY_MS)
-            patiently(self._prepare)
+            try:
+                patiently(self._prepare)
+            except apsw.CantOpenError:
+                if not readonly or Path(f"{path}-wal").exists():
+                    raise
+                # A medium that cannot be written: nobody else writes there either.
+                self.raw = apsw.Connection(
+                    f"{Path(path).absolute().as_uri()}?immutable=1",
+                    flags=flags | apsw.SQLITE_OPEN_URI,
+                )
+                self._prepare()
         self.execute = self.raw.execute
         self.executemany = self.raw.executemany
         _open.add(self)

@@ -41,7 +41,9 @@ def run_row(row: tuple[Any, ...]) -> RunRow:
     """A row of RUN_COLUMNS as a record."""
     owner = ProcessIdentity(row[20], row[21], row[22]) if row[20] is not None else None
     head, middle = row[:10], row[11:20]
-    return RunRow(*head, RunStatus(row[10]), *middle, owner, *row[23:25], bool(row[25]), row[26])  # type: ignore[call-arg]
+    return RunRow(
+        *head, RunStatus(row[10]), *middle, owner, *row[23:25], bool(row[25]), *row[26:28]
+    )  # type: ignore[call-arg]
 
 
 def effect_row(row: tuple[Any, ...]) -> EffectRow:

@@ -55,7 +55,11 @@ CREATE INDEX effect_run ON effect (run);
 CREATE INDEX signal_run ON signal (run) WHERE taken = 0;
 """
 
-MIGRATIONS: tuple[str, ...] = (_V1,)
+_V2 = """
+ALTER TABLE run ADD COLUMN result_crc INTEGER;
+"""
+
+MIGRATIONS: tuple[str, ...] = (_V1, _V2)
 """``MIGRATIONS[n]`` brings version n to n + 1."""
 
 VERSION = len(MIGRATIONS)
@@ -63,7 +67,8 @@ VERSION = len(MIGRATIONS)
 RUN_COLUMNS = (
     "id, name, job, digest, replicate, contract, target, code, parent, options, status, created, "
     "updated, finished, wake, waiting, result, result_blob, error, token, owner_host, owner_pid, "
-    "owner_started, beat, lease_until, cancel, attempts"
+    "owner_started, beat, lease_until, cancel, attempts, "
+    "result_crc"
 )
 EFFECT_COLUMNS = "key, name, run, state, digest, inputs, tries, at, output, blob, error, run_name"
 ENTRY_COLUMNS = "run, seq, kind, code, fp, at, took, inputs, output, blob, crc"

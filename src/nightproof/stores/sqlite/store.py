@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Mapping
+from zlib import crc32
 
 import apsw
 
@@ -157,12 +158,14 @@ class SqliteJournal(SqliteReader):
         finished = end.at if end.status not in (RunStatus.RUNNING, RunStatus.PARKED) else None
         self._db.execute(
             "UPDATE run SET status = ?, updated = ?, finished = ?, result = ?, result_blob = ?, "
-            "error = ?, wake = CASE WHEN ? THEN coalesce(wake, ?) END, waiting = ?, code = CASE WHEN ? = '' THEN code ELSE ? END, "
+            "error = ?, wake = CASE WHEN ? THEN coalesce(wake, ?) END, waiting = ?, "
+            "code = CASE WHEN ? = '' THEN code ELSE ? END, result_crc = ?, "
             "owner_host = NULL, owner_pid = NULL, owner_started = NULL, lease_until = 0 "
             "WHERE id = ?",
             (
                 str(end.status), end.at, finished, end.result, end.result_blob, end.error,
-                end.status is RunStatus.PARKED, end.wake, end.waiting, end.code, end.code, run,
+                end.status is RunStatus.PARKED, end.wake, end.waiting, end.code, end.code,
+                None if end.result is None else crc32(end.result), run,
             ),
         )  # fmt: skip
         self._db.execute(
