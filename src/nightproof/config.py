@@ -42,10 +42,19 @@ class Settings:
     def __post_init__(self) -> None:
         for name in ("lease", "park_after", "grace"):
             value = getattr(self, name)
-            if not (isinstance(value, (int, float)) and value > 0):
+            number = isinstance(value, (int, float)) and not isinstance(value, bool)
+            if not (number and 0 < value < float("inf")):
                 raise ConfigError(f"{name}: expected a positive number of seconds, got {value!r}")
         if self.durability not in ("full", "normal"):
             raise ConfigError(f"durability: expected 'full' or 'normal', got {self.durability!r}")
+        for name in ("store", "blobs", "artifacts"):
+            if not isinstance(getattr(self, name), str):
+                raise ConfigError(f"{name}: expected a text, got {getattr(self, name)!r}")
+        if not isinstance(self.concurrency, Mapping):
+            raise ConfigError(
+                f"concurrency: expected a table of step names, got {self.concurrency!r}",
+                "Write [concurrency] and below it `fetch_country = 4`.",
+            )
         for step, bound in self.concurrency.items():
             if type(bound) is not int or bound < 1:
                 raise ConfigError(f"concurrency.{step}: expected a positive integer, got {bound!r}")
