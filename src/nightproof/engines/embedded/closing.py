@@ -85,8 +85,8 @@ async def attempt(run: Run, launch: Launch, before: RunStatus | None, lost: str 
         launch.watch(run)
     try:
         await _prepare(run, launch, before)
-    except BaseException:
-        await _release(run, "refused")
+    except BaseException as refusal:
+        await _refused(run, before, refusal)
         raise
     adopt(run.job.fn.__globals__)
     if lost:
@@ -120,6 +120,17 @@ async def attempt(run: Run, launch: Launch, before: RunStatus | None, lost: str 
     if run.ending is not None and not isinstance(error, StepFailed):
         return await _stopped(run, run.ending)
     return await _failed(run, error)
+
+
+async def _refused(run: Run, before: RunStatus | None, error: BaseException) -> None:
+    """The attempt never began: a new run has failed, another stays what it was."""
+    if before is None and isinstance(error, NightproofError):
+        stored = json.dumps(endings.stored(error)).encode()
+        await _release(run, "refused", RunStatus.FAILED, stored)
+    elif before in (RunStatus.FAILED, RunStatus.CANCELLED):
+        await _release(run, "refused", before, run.row.error)
+    else:
+        await _release(run, "refused")
 
 
 async def _prepare(run: Run, launch: Launch, before: RunStatus | None) -> None:
@@ -158,6 +169,7 @@ def _arm_deadline(run: Run) -> asyncio.TimerHandle | None:
 async def _completed(run: Run, value: Any) -> Outcome:
     try:
         data = run.job.result.encode(value)
+        value = run.job.result.decode(data)
     except NightproofError as error:
         return await _failed(run, error)
     if run.resumed:
@@ -180,7 +192,7 @@ async def _completed(run: Run, value: Any) -> Outcome:
     if crash.armed:
         crash.hit("complete:after", run.job.name)
     outcome = _counted(run, RunStatus.COMPLETED)
-    outcome.value = run.job.result.decode(data)
+    outcome.value = value
     outcome.result, outcome.result_blob = data, blob
     return outcome
 
@@ -239,11 +251,16 @@ async def _finish(run: Run, status: RunStatus, outcome: str, **fields: Any) -> N
         await waiting
 
 
-async def _release(run: Run, outcome: str) -> None:
+async def _release(
+    run: Run,
+    outcome: str,
+    status: RunStatus = RunStatus.RUNNING,
+    error: bytes | None = None,
+) -> None:
     """Give the lease back as well as the store allows."""
     try:
         run.ledger.lane.broken = None
-        await _finish(run, RunStatus.RUNNING, outcome)
+        await _finish(run, status, outcome, error=error)
     except NightproofError:
         # The store that failed before fails again; the lease ends with this process.
         return
