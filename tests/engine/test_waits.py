@@ -73,7 +73,7 @@ def test_a_wait_parks_as_soon_as_the_steps_beside_it_are_done(night, night_contr
 
     @step
     async def work() -> int:
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.8)  # longer than it takes to look again
         done.append(1)
         return 1
 
