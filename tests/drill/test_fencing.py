@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sqlite3
 import time
 from collections.abc import Callable
 from typing import Any
@@ -29,7 +30,7 @@ def overtaken(place: Any, monkeypatch: pytest.MonkeyPatch) -> tuple[Any, Any]:
     os.read(reads, 64)
     os.close(reads)
     time.sleep(0.1)
-    os.kill(first.process.pid, signal.SIGSTOP)
+    _stop_between_commits(place, first.process.pid)
     time.sleep(LEASE + 0.1)
     second = place.start()
     try:
@@ -41,6 +42,23 @@ def overtaken(place: Any, monkeypatch: pytest.MonkeyPatch) -> tuple[Any, Any]:
         os.kill(first.process.pid, signal.SIGCONT)
         _wait(first, second, seconds=2 if place.broken else 30)
     return first, second
+
+
+def _stop_between_commits(place: Any, pid: int) -> None:
+    """Stop a process where it does not hold the file's write lock, which would stop everybody."""
+    while True:
+        os.kill(pid, signal.SIGSTOP)
+        probe = sqlite3.connect(place.folder / "journal.db", timeout=0.05, isolation_level=None)
+        try:
+            probe.execute("BEGIN IMMEDIATE")
+            probe.execute("ROLLBACK")
+        except sqlite3.OperationalError:
+            os.kill(pid, signal.SIGCONT)
+            time.sleep(0.01)
+        else:
+            return
+        finally:
+            probe.close()
 
 
 def _wait(*children: Any, seconds: float) -> None:

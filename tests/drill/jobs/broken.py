@@ -62,7 +62,13 @@ def no_token() -> None:
         entries = [e._replace(seq=last + 1 + at) for at, e in enumerate(batch.entries)]
         return write(self, batch._replace(token=token, entries=entries))
 
+    def unfenced_one(self: Any, batch: Any) -> frozenset[int]:
+        with self._db.transaction():
+            unfenced(self, batch)
+        return frozenset()
+
     SqliteJournal._write = unfenced
+    SqliteJournal._write_one = unfenced_one
     SqliteJournal.pulse = lambda self, owned, lease_ms: frozenset()
 
 

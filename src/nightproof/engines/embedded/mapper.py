@@ -12,6 +12,7 @@ from nightproof.durable.step import Step
 from nightproof.engines.embedded.state import Attempt
 from nightproof.engines.embedded.steps import MISSING, recorded_failure
 from nightproof.errors import CodecError, MisuseError, StepFailed
+from nightproof.journal.commit import Committed
 from nightproof.model import clock
 from nightproof.model.fingerprint import fingerprint
 from nightproof.model.states import Kind
@@ -120,6 +121,9 @@ class Mapper:
         progress = run.progress.of(step.name)
         collecting = self.call.on_error == "collect"
         replays = 0
+        # The next item begins while the last one's commit is on its way; no result
+        # leaves the map before every commit is acknowledged.
+        acks: list[Committed] = []
         for item, label, parts, fp in source:
             at = len(results)
             results.append(None)
@@ -145,14 +149,18 @@ class Mapper:
                 if found is not None:
                     results[at] = await self._replayed(found, fp, item, label, parts)
                 else:
-                    results[at] = await execute(step, (item,), common, parts, fp, label)
+                    results[at] = await execute(step, (item,), common, parts, fp, label, acks)
+                    if len(acks) > 1:
+                        await acks.pop(0)
             except StepFailed as failure:
-                if not collecting:
+                if collecting:
+                    results[at] = failure
+                else:
                     failures.append((at, failure))
-                    return
-                results[at] = failure
             if failures:
-                return
+                break
+        for ack in acks:
+            await ack
 
     async def _replayed(
         self, found: Any, fp: bytes, item: Any, label: str, parts: list[bytes]

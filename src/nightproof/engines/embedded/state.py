@@ -17,6 +17,7 @@ from nightproof.engines.embedded.ledger import Ledger
 from nightproof.engines.embedded.progress import Progress
 from nightproof.engines.embedded.threads import Threads
 from nightproof.errors import NightproofError
+from nightproof.journal.commit import Committed
 from nightproof.journal.records import Recorded, RunRow
 from nightproof.model.arguments import Arguments
 from nightproof.model.fingerprint import Occurrences
@@ -102,6 +103,7 @@ class StepPart(Protocol):
         parts: list[bytes],
         fp: bytes,
         label: str,
+        acks: list[Committed] | None = None,
     ) -> Any: ...
 
     async def once(

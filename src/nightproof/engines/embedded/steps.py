@@ -20,6 +20,7 @@ from nightproof.errors import (
     StepFailed,
     StoreError,
 )
+from nightproof.journal.commit import Committed
 from nightproof.journal.records import Recorded
 from nightproof.model import clock, crash
 from nightproof.model.codec import RAW_FORMS
@@ -115,8 +116,13 @@ class Steps:
         parts: list[bytes],
         fp: bytes,
         label: str,
+        acks: list[Committed] | None = None,
     ) -> Any:
-        """Run the step, record its outcome, and hand on the decoded result."""
+        """Run the step, record its outcome, and hand on the decoded result.
+
+        Returns when the outcome is on disk; with `acks` as soon as it is handed in,
+        and what to await before anybody hears of it is added to the list.
+        """
         run = self.run
         code = run.ledger.know(step)
         if run.halting:
@@ -136,7 +142,12 @@ class Steps:
             if crash.armed:
                 crash.hit("item:mid" if label else "step:mid", point or step.name)
             data, result, form = await self.decoded(step, value)
-            await self.record(step, data, form, parts, fp, label, code, started)
+            ack = await self.record(step, data, form, parts, fp, label, code, started)
+            if ack is not None:
+                if acks is None or crash.armed:
+                    await ack
+                else:
+                    acks.append(ack)
         except CodecError as error:
             raise await self.failed(step, parts, fp, label, code, error, []) from error
         finally:
@@ -157,8 +168,8 @@ class Steps:
         label: str,
         code: int,
         started: float,
-    ) -> None:
-        """Write the result; return when it is on disk (at once for a pure step)."""
+    ) -> Committed | None:
+        """Hand in the result; what to await until it is on disk (None for a pure step)."""
         run = self.run
         ledger = run.ledger
         blob = None
@@ -173,12 +184,10 @@ class Steps:
             run.executed_inputs.setdefault(step.name, []).append(inputs)
         if step.pure and not ledger.used_blobs:
             ledger.lane.later(entry)
-        elif run.active == 1 and run.engine.alone:
-            waiting = ledger.append_alone(entry)
-            if waiting is not None:
-                await waiting
-        else:
-            await ledger.append(entry)
+            return None
+        if run.active == 1 and run.engine.alone:
+            return ledger.append_alone(entry)
+        return ledger.append(entry)
 
     async def once(
         self, step: Routine[..., Any], args: Any, kwargs: Mapping[str, Any], fp: bytes
