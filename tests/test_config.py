@@ -21,6 +21,13 @@ def test_files_environment_and_flags_in_that_order(tmp_path: Path):
     assert load(tmp_path, {"NIGHTPROOF_LEASE": "6"}, lease=9.0).lease == 9
 
 
+def test_variables_are_a_list_or_parted_by_commas(tmp_path: Path):
+    """In a file a list, in the environment a text."""
+    (tmp_path / "nightproof.toml").write_text('variables = ["REGION", "APP_*"]\n')
+    assert list(load(tmp_path, {}).variables) == ["REGION", "APP_*"]
+    assert list(load(tmp_path, {"NIGHTPROOF_VARIABLES": "A, B_*,"}).variables) == ["A", "B_*"]
+
+
 def test_nightproof_toml_comes_before_pyproject(tmp_path: Path):
     """The file of its own wins where both are there."""
     (tmp_path / "pyproject.toml").write_text("[tool.nightproof]\nlease = 5\n")
@@ -46,6 +53,8 @@ def test_without_any_source_the_defaults_hold(tmp_path: Path):
         ("lease = true", "lease"),
         ("grace = inf", "grace"),
         ("store = 4", "store"),
+        ('variables = "REGION"', "variables"),
+        ("variables = [1]", "variables"),
     ],
 )
 def test_nonsense_names_the_setting(tmp_path: Path, text: str, part: str):

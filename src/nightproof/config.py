@@ -8,7 +8,7 @@ comes later wins.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -38,6 +38,10 @@ class Settings:
     """How long steps in flight may go on after SIGTERM or Ctrl-C."""
     concurrency: Mapping[str, int] = field(default_factory=dict)
     """Bounds of maps by step name; they win over the code."""
+    variables: Sequence[str] = ()
+    """Environment variables that results may depend on: names or patterns (``APP_*``).
+
+    They are part of an attempt's snapshot; of what looks like a secret, only the name."""
 
     def __post_init__(self) -> None:
         for name in ("lease", "park_after", "grace"):
@@ -58,6 +62,13 @@ class Settings:
         for step, bound in self.concurrency.items():
             if type(bound) is not int or bound < 1:
                 raise ConfigError(f"concurrency.{step}: expected a positive integer, got {bound!r}")
+        names: Any = self.variables
+        listed = isinstance(names, Sequence) and not isinstance(names, str)
+        if not (listed and all(isinstance(name, str) and name for name in names)):
+            raise ConfigError(
+                f"variables: expected a list of names, got {names!r}",
+                'Write variables = ["REGION", "APP_*"].',
+            )
 
     def override(self, **given: Any) -> Settings:
         """A copy with every value of `given` that is not None."""
@@ -124,7 +135,9 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
         text = environ.get(variable)
         if not text:
             continue
-        if name in _NUMBERS:
+        if name == "variables":
+            found[name] = [part.strip() for part in text.split(",") if part.strip()]
+        elif name in _NUMBERS:
             try:
                 found[name] = float(text)
             except ValueError:

@@ -1,0 +1,85 @@
+"""Which distributions are installed, each with a digest of what its wheel put there.
+
+The digest is taken over the rows of RECORD that only the wheel decides: what an
+installer adds (compiled files, scripts in ``bin``, INSTALLER, REQUESTED,
+direct_url.json) differs between pip and uv, and between two folders.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable
+from hashlib import sha256
+
+from nightproof.provenance.snapshot.source import editable_digest
+
+_OF_THE_INSTALLER = (
+    b"INSTALLER",
+    b"REQUESTED",
+    b"RECORD",
+    b"RECORD.jws",
+    b"RECORD.p7s",
+    b"direct_url.json",
+    b"uv_cache.json",
+)
+
+
+def packages(path: Iterable[str]) -> dict[str, str]:
+    """``{"package/<name>": "<version> sha256:<hex>"}`` for the distributions on `path`.
+
+    Found by the names of their folders; of two with one name the first on the path
+    counts, as it does for imports. Where there is no RECORD the version stands alone.
+    """
+    found: dict[str, str] = {}
+    for folder in path:
+        try:
+            entries = sorted(os.scandir(folder or "."), key=lambda entry: entry.name)
+        except OSError:
+            continue
+        for entry in entries:
+            stem, _, suffix = entry.name.rpartition(".")
+            if suffix not in ("dist-info", "egg-info"):
+                continue
+            name, version = _split(stem, suffix)
+            item = f"package/{name}"
+            if item not in found:
+                known = _digest(entry.path, entry.name) if suffix == "dist-info" else ""
+                found[item] = f"{version} {known}".strip()
+    return found
+
+
+def _split(stem: str, suffix: str) -> tuple[str, str]:
+    """Name (as PEP 503 writes it) and version in the name of a folder."""
+    if suffix == "egg-info":
+        stem = re.sub(r"-py\d[\d.]*$", "", stem)
+    name, _, version = stem.rpartition("-")
+    if not name:
+        name, version = version, ""
+    return re.sub(r"[-_.]+", "-", name).lower(), version
+
+
+def _digest(folder: str, name: str) -> str:
+    try:
+        with open(f"{folder}/RECORD", "rb") as file:
+            record = file.read()
+    except OSError:
+        return ""
+    return editable_digest(folder) or "sha256:" + sha256(normalised(record, name)).hexdigest()
+
+
+def normalised(record: bytes, folder: str) -> bytes:
+    """The rows of a RECORD that are the same wherever and by whatever it was installed.
+
+    `folder` is the name of the ``.dist-info`` folder that holds it.
+    """
+    own = folder.encode("utf-8", "surrogateescape") + b"/"
+    left_out = tuple(own + name for name in _OF_THE_INSTALLER)
+    kept = []
+    for row in record.splitlines():
+        file, hashed, _ = (*row.rsplit(b",", 2), b"", b"")[:3]
+        if not hashed or file.startswith((b"..", b'"..')) or b"__pycache__/" in file:
+            continue
+        if file not in left_out:
+            kept.append(row)
+    return b"\n".join(sorted(kept))
