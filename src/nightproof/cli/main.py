@@ -53,7 +53,8 @@ def _threads_at_work() -> bool:
 def guarded(act: Callable[[], int]) -> int:
     """The exit code of `act`; what it raises becomes one message on stderr."""
     try:
-        return act()
+        code = act()
+        sys.stdout.flush()  # a reader that has left is noticed here, not at exit
     except NightproofError as error:
         _traceback(error)
         complain(error)
@@ -74,6 +75,7 @@ def guarded(act: Callable[[], int]) -> int:
             )
         )
         return 1
+    return code
 
 
 def _traceback(error: BaseException) -> None:
