@@ -28,6 +28,8 @@ class Settings:
     """Where large values are: a folder; default ``blobs`` beside the journal."""
     artifacts: str = ""
     """Where artifacts are: a folder; default ``artifacts`` beside the journal."""
+    keys: str = ""
+    """Where the key is that signs manifests: a folder; default ``~/.config/nightproof``."""
     durability: Literal["full", "normal"] = "full"
     """"full": a checkpoint survives power loss; "normal": it survives a crash."""
     lease: float = 30.0
@@ -51,7 +53,7 @@ class Settings:
                 raise ConfigError(f"{name}: expected a positive number of seconds, got {value!r}")
         if self.durability not in ("full", "normal"):
             raise ConfigError(f"durability: expected 'full' or 'normal', got {self.durability!r}")
-        for name in ("store", "blobs", "artifacts"):
+        for name in ("store", "blobs", "artifacts", "keys"):
             if not isinstance(getattr(self, name), str):
                 raise ConfigError(f"{name}: expected a text, got {getattr(self, name)!r}")
         if not isinstance(self.concurrency, Mapping):

@@ -131,7 +131,19 @@ async def plain(contract: Work) -> int:
 
 
 # Commands that neither run jobs nor care whose process they are in.
-QUIET = {"runs", "show", "steps", "logs", "doctor", "gc", "resolve", "signal", "cancel"}
+QUIET = {
+    "runs",
+    "show",
+    "steps",
+    "logs",
+    "verify",
+    "keys",
+    "doctor",
+    "gc",
+    "resolve",
+    "signal",
+    "cancel",
+}
 
 
 @dataclass

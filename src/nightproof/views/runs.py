@@ -11,6 +11,8 @@ from nightproof.journal.protocol import Reader
 from nightproof.journal.records import AttemptRow, RunFilter, RunRow
 from nightproof.model import clock
 from nightproof.model.states import Kind, RunStatus
+from nightproof.provenance.manifest.making import EVENT
+from nightproof.provenance.manifest.statement import manifest_path
 from nightproof.views.effects import EffectView, effects
 from nightproof.views.steps import StepCount, counts
 from nightproof.views.values import iso, parsed
@@ -133,6 +135,8 @@ async def summary(reader: Reader, row: RunRow) -> RunSummary:
         note = parsed(entry.output)
         if isinstance(note, dict):
             artifacts[note["path"]] = note
+    for path, note in artifacts.items():
+        note["manifest"] = manifest_path(path, set(artifacts)) if told.manifests else None
     ledger = await effects(reader, row)
     attempts = await reader.attempts(row.id)
     error = parsed(row.error)
@@ -164,6 +168,7 @@ class _Told:
         self.divergences: list[dict[str, Any]] = []
         self.changes: list[dict[str, Any]] = []
         self.retries = 0
+        self.manifests = False
 
     def add(self, event: Any) -> None:
         if not isinstance(event, dict):
@@ -177,6 +182,8 @@ class _Told:
             self.changes.append(event)
         elif kind == "retry":
             self.retries += 1
+        elif kind == EVENT:
+            self.manifests = True
 
 
 def _attempt(one: AttemptRow, row: RunRow) -> AttemptView:

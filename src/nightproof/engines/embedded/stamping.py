@@ -1,0 +1,125 @@
+"""Manifests beside the artifacts of a run that completes."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterator
+from pathlib import Path, PurePath
+from typing import Any, NamedTuple
+
+from nightproof.contract.patterns import PROMPT, uri_keys
+from nightproof.engines.embedded.files import write_atomically
+from nightproof.engines.embedded.run import Run
+from nightproof.journal.protocol import Reader
+from nightproof.model.canonical import sha256_hex
+from nightproof.model.states import Kind
+from nightproof.provenance.manifest.making import EVENT, announced, gather
+from nightproof.provenance.manifest.statement import (
+    INLINE_IN_ALL,
+    INLINE_STEPS,
+    Facts,
+    manifest_path,
+    parse,
+    predicate,
+    statement,
+)
+from nightproof.provenance.signing import Signer, keys_folder, signer
+
+
+class Written(NamedTuple):
+    """What was written: the predicate's sha256, and a list of steps to keep as a blob."""
+
+    predicate: str
+    steps: bytes | None
+
+
+async def stamp(run: Run) -> None:
+    """Write a manifest beside every artifact, signed where there is a key.
+
+    Raises what writing a file raises, and ConfigError for a key that cannot be used.
+    """
+    key = await asyncio.to_thread(signer, keys_folder(run.settings.keys))
+    # What the journal is about to be asked for has to be in it.
+    await run.ledger.lane.sync()
+    journal = run.ledger.journal
+    dependencies = list(_dependencies(parse(run.row.contract), ""))
+    facts = await gather(journal, run.row, run.job.code, dependencies)
+    names = {}
+    for entry in await journal.entries(run.row.id, (Kind.ARTIFACT,)):
+        note = json.loads(entry.output or b"{}")
+        names[note["path"]] = _name(note["name"])
+    written = await asyncio.to_thread(_write, facts, _final(run.artifacts), names, key)
+    if written.steps is not None:
+        await run.ledger.spill(written.steps)
+    run.note(EVENT, {"predicate": written.predicate, "keyid": key.keyid if key else None})
+    _place(run.artifacts)
+
+
+async def placed(journal: Reader, run: int, artifacts: list[dict[str, Any]], after: int) -> None:
+    """Fill in where the manifests of a recorded run are, if any were written."""
+    if await announced(journal, run, after) is not None:
+        _place(artifacts)
+
+
+def _final(artifacts: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What each path holds in the end: a run may write one file several times."""
+    return list({found["path"]: found for found in artifacts}.values())
+
+
+def _place(artifacts: list[dict[str, Any]]) -> None:
+    taken = {found["path"] for found in artifacts}
+    for found in _final(artifacts):
+        found["manifest"] = manifest_path(found["path"], taken)
+
+
+def _write(
+    facts: Facts, artifacts: list[dict[str, Any]], names: dict[str, str], key: Signer | None
+) -> Written:
+    count = len(facts.steps.steps) + len(facts.steps.effects)
+    inline = count <= INLINE_STEPS and count * len(artifacts) <= INLINE_IN_ALL
+    content, steps = predicate(facts, inline)
+    taken = {found["path"] for found in artifacts}
+    for found in artifacts:
+        path = manifest_path(found["path"], taken)
+        if path is None:
+            continue
+        name = names.get(found["path"], PurePath(found["path"]).name)
+        data = statement(name, found["sha256"], content)
+        write_atomically(Path(path), data if key is None else key.envelope(data))
+    return Written(sha256_hex(content), steps)
+
+
+def _name(given: str) -> str:
+    """What a manifest calls an artifact: no folder of this machine is part of it."""
+    return PurePath(given).name if PurePath(given).is_absolute() else given
+
+
+def _dependencies(value: Any, path: str, key: str = "") -> Iterator[dict[str, Any]]:
+    """The datasets, prompts and models that a contract names, where it names them."""
+    if isinstance(value, dict):
+        for uri_key, sha_key in uri_keys(value):
+            uri, sha256 = value[uri_key], value.get(sha_key)
+            if isinstance(uri, str) and isinstance(sha256, str):
+                where = path if uri_key == "uri" else f"{path}/{uri_key}"
+                # The engine has hashed it before the first step.
+                yield {
+                    "name": where, "uri": uri, "digest": {"sha256": sha256},
+                    "annotations": {"kind": "dataset", "label": "witnessed"},
+                }  # fmt: skip
+        if isinstance(version := value.get("pinnedVersion"), str):
+            yield {
+                "name": str(value.get("id", path)),
+                "annotations": {
+                    "kind": "model", "requested": version, "label": "unverified", "field": path,
+                },
+            }  # fmt: skip
+        for name, item in value.items():
+            yield from _dependencies(item, f"{path}/{name}", name)
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _dependencies(item, f"{path}/{index}", key)
+    elif isinstance(value, str) and "rompt" in key and PROMPT.fullmatch(value):
+        yield {
+            "name": value, "annotations": {"kind": "prompt", "label": "asserted", "field": path},
+        }  # fmt: skip

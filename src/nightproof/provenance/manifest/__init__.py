@@ -1,0 +1,1 @@
+"""The manifest of an artifact: what it came from, to be checked anywhere."""

@@ -1,0 +1,79 @@
+"""A run's facts, gathered from its journal for the manifest."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+from nightproof.journal.protocol import Reader
+from nightproof.journal.records import RunRow
+from nightproof.model import clock
+from nightproof.model.states import Kind
+from nightproof.provenance.manifest.statement import Facts, parse
+from nightproof.provenance.manifest.steps import read_steps
+from nightproof.provenance.seeds import run_seed
+
+EVENT = "manifest"
+"""The kind of log line that says that a run's manifests were written."""
+
+
+async def gather(
+    reader: Reader, row: RunRow, code: str, dependencies: list[dict[str, Any]]
+) -> Facts:
+    """What the manifests of a run that completes now say; `code` is its job's digest."""
+    finished = clock.now_ms()
+    attempts = [
+        {
+            "n": one.n,
+            "startedOn": _time(one.started),
+            "finishedOn": _time(finished if one.ended is None else one.ended),
+            "outcome": one.outcome or ("completed" if one.n == row.attempts else "died"),
+        }
+        for one in await reader.attempts(row.id)
+    ]
+    return Facts(
+        run=row.name,
+        job=row.job,
+        code=code,
+        replicate=row.replicate,
+        contract=parse(row.contract),
+        contract_digest=row.digest,
+        seed=run_seed(row.job, row.digest).hex(),
+        versions=versions(),
+        dependencies=dependencies,
+        attempts=attempts,
+        started=_time(row.created),
+        finished=_time(finished),
+        steps=await read_steps(reader, row),
+    )
+
+
+def versions() -> dict[str, str]:
+    """The versions of nightproof and of Python that work here."""
+    from importlib.metadata import PackageNotFoundError, version  # slow to import
+
+    try:
+        own = version("nightproof")
+    except PackageNotFoundError:
+        own = "unknown"
+    return {
+        "nightproof": own,
+        "python": f"{sys.implementation.name} " + ".".join(map(str, sys.version_info[:3])),
+    }
+
+
+async def announced(reader: Reader, run: int, after: int = -1) -> dict[str, Any] | None:
+    """What the journal says of a run's manifests: the log line written last, None for none."""
+    found = None
+    for entry in await reader.entries(run, (Kind.EVENT,), after):
+        # Most log lines are something else; they need not be parsed to see that.
+        if entry.output and b'"manifest"' in entry.output:
+            told = json.loads(entry.output)
+            if told.get("kind") == EVENT:
+                found = told
+    return found
+
+
+def _time(ms: int) -> str:
+    return clock.from_ms(ms).isoformat(timespec="milliseconds").replace("+00:00", "Z")
