@@ -8,8 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
+from nightproof.cli import drift_commands
 from nightproof.cli.contract_commands import contract_app
-from nightproof.cli.key_commands import keys_app
 from nightproof.cli.options import (
     After,
     Debug,
@@ -37,7 +37,6 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(contract_app, name="contract")
-app.add_typer(keys_app, name="keys")
 
 
 def invoke(arguments: Sequence[str]) -> int:
@@ -252,29 +251,6 @@ def signal(
 
 
 @app.command()
-def verify(
-    target: Annotated[
-        str,
-        typer.Argument(metavar="FILE|RUN", help="An artifact, its manifest, or a run."),
-    ],
-    key: Annotated[
-        Path | None,
-        typer.Option("--key", metavar="PUB", help="The public key that must have signed it."),
-    ] = None,
-    json: Json = False,
-    store: Store = None,
-    debug: Debug = False,
-) -> None:
-    """Check artifacts against their manifests.
-
-    A run's also against the journal. Exit 0 as it should be, 2 no manifest, 3 something differs.
-    """
-    from nightproof.cli import verifying
-
-    end(verifying.verify(session(store, debug, json), target, key))
-
-
-@app.command()
 def gc(
     older_than: Annotated[
         str, typer.Option("--older-than", metavar="TIME", help="Finished so long ago: 30d, 12h.")
@@ -374,6 +350,9 @@ def drill(
     session(None, debug)
     how = (everything, tuple(point or ()), limit, seed, parallel, timeout, folder, keep)
     end(drills.drill(target, contract, how, json))
+
+
+drift_commands.register(app)
 
 
 def options_of(command: str) -> set[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from datetime import timedelta
 from functools import cached_property, update_wrapper
 from typing import Any, Generic, Protocol, TypeVar, cast, overload
@@ -50,6 +50,7 @@ class Job(Generic[C, R]):
         *,
         name: str | None = None,
         deadline: float | timedelta | None = None,
+        normalise: Sequence[str | Callable[[Any], Any]] = (),
     ) -> None:
         if not inspect.iscoroutinefunction(fn):
             raise MisuseError(
@@ -63,6 +64,7 @@ class Job(Generic[C, R]):
         self.fn = fn
         self.name = name or fn.__qualname__.replace("<locals>.", "")
         self.deadline = seconds(deadline, f"@job(deadline=...) of '{self.name}'")
+        self.normalise = _checked(normalise) if normalise else ()
         update_wrapper(self, fn, updated=())
 
     @cached_property
@@ -148,6 +150,16 @@ class Job(Generic[C, R]):
         return cast("R", _installed().sync(cast("Job[Any, Any]", self), contract, options))
 
 
+def _checked(
+    given: Sequence[str | Callable[[Any], Any]],
+) -> tuple[tuple[str, str | Callable[[Any], Any]], ...]:
+    """What is declared, each under the name by which runs record it."""
+    from nightproof.drift.normalise import declared  # few jobs declare any
+
+    items = [given] if isinstance(given, str) else given
+    return tuple((declared(item).name, item) for item in items)
+
+
 def _installed() -> Launcher:
     if _launcher is None:
         raise MisuseError("nightproof was imported in pieces", "Write `import nightproof`.")
@@ -167,13 +179,22 @@ def job(fn: Callable[[C], Awaitable[R]], /) -> Job[C, R]: ...
 
 
 @overload
-def job(*, name: str | None = None, deadline: float | timedelta | None = None) -> _JobDecorator: ...
+def job(
+    *,
+    name: str | None = None,
+    deadline: float | timedelta | None = None,
+    normalise: Sequence[str | Callable[[Any], Any]] = (),
+) -> _JobDecorator: ...
 
 
 def job(fn: Callable[..., Any] | None = None, /, **options: Any) -> Any:
     """Make a job of an async function that takes one contract.
 
     `deadline` is how long a run may take from its first start, waits and
-    interruptions included; after it the run fails with DeadlineExceeded.
+    interruptions included; after it the run fails with DeadlineExceeded. `normalise`
+    declares what is no difference between two runs: "times", "ids", "key-order",
+    "float" (nine significant digits; "float:6" six), "whitespace", or a function that
+    takes an output as JSON data and returns what counts of it. Raises MisuseError for
+    a name that is not known.
     """
     return Job(fn, **options) if fn is not None else _JobDecorator(options)

@@ -257,6 +257,10 @@ class Run(Attempt):
     async def body(self, contract: Any) -> Any:
         """Run the job's function with this run as its context."""
         current.set(self)
+        if self.job.normalise and not self.resumed:
+            names = [name for name, _ in self.job.normalise]
+            message = f"to be compared after normalising {', '.join(names)}"
+            self.note("normalise", {"names": names, "message": message})
         return await self.job.fn(contract)
 
 

@@ -1,0 +1,66 @@
+"""``nightproof diff``, ``reproduce`` and ``budget``, as typer describes them."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from nightproof.cli.options import Debug, Json, RunName, Store, end, names, session
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands that look for drift."""
+    app.command()(diff)
+    app.command()(reproduce)
+    app.command()(budget)
+
+
+def diff(
+    a: Annotated[str, typer.Argument(metavar="A", help="A run.", autocompletion=names)],
+    b: Annotated[str, typer.Argument(metavar="B", help="Another one.", autocompletion=names)],
+    json: Json = False,
+    store: Store = None,
+    debug: Debug = False,
+) -> None:
+    """Find the first step in which two runs of a job part, and what may be the cause.
+
+    Exit 0 no drift, 2 bad input, 3 drift.
+    """
+    from nightproof.cli import drifting
+
+    end(drifting.diff(session(store, debug, json), a, b))
+
+
+def reproduce(
+    run: RunName,
+    times: Annotated[int, typer.Option("--times", min=1, help="So many replicates.")] = 3,
+    json: Json = False,
+    store: Store = None,
+    debug: Debug = False,
+) -> None:
+    """Run a recorded contract afresh, without effects, and compare.
+
+    Exit 0 all the same, 2 bad input, 3 some differ, 75 some did not come to their end.
+    """
+    from nightproof.cli import reproducing
+
+    end(reproducing.reproduce(session(store, debug, json), run, times))
+
+
+def budget(
+    job: Annotated[str, typer.Argument(metavar="JOB", help="The name of a job.")],
+    latest: Annotated[
+        bool, typer.Option("--latest", help="Only the contract of its newest run.")
+    ] = False,
+    json: Json = False,
+    store: Store = None,
+    debug: Debug = False,
+) -> None:
+    """Bound a job's drift rate by the replicates on record.
+
+    Exit 0 all the same, 2 bad input, 3 some differ.
+    """
+    from nightproof.cli import reproducing
+
+    end(reproducing.budget(session(store, debug, json), job, latest))

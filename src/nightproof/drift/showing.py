@@ -1,0 +1,106 @@
+"""Two values side by side: paths for structured ones, a unified diff for text, never much."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+PATHS = 20
+"""So many differing places of a structured value are shown."""
+LINES = 40
+"""So many lines of a text's diff are shown."""
+WIDTH = 160
+"""So many characters of one value or line are shown."""
+_COMPARED = 400
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One differing place of a structured value: its JSON Pointer (RFC 6901), and both sides.
+
+    A side is JSON text, cut to WIDTH characters, or None where the place is absent.
+    """
+
+    path: str
+    a: str | None
+    b: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class SideBySide:
+    """How two values differ; `more` counts the places or lines that are not shown."""
+
+    places: list[Place] = field(default_factory=list)
+    text: list[str] = field(default_factory=list)
+    more: int = 0
+    remark: str = ""
+
+
+class _Absent:
+    pass
+
+
+_ABSENT = _Absent()
+
+
+def side_by_side(a: Any, b: Any) -> SideBySide:
+    """What differs between two values that are JSON data or text."""
+    if isinstance(a, str) and isinstance(b, str) and "\n" in a + b:
+        return _texts(a, b)
+    places: list[Place] = []
+    count = 0
+    for path, one, other in _walk(a, b, ""):
+        count += 1
+        if count == 1 and isinstance(one, str) and isinstance(other, str) and "\n" in one + other:
+            lines = _texts(one, other)
+            return SideBySide([Place(path, None, None)], lines.text, lines.more, lines.remark)
+        if len(places) < PATHS:
+            places.append(Place(path, _shown(one), _shown(other)))
+        if count > 100_000:
+            break
+    remark = "" if places else "the same values, written in another order or another way"
+    return SideBySide(places, more=count - len(places), remark=remark)
+
+
+def _walk(a: Any, b: Any, path: str) -> Iterator[tuple[str, Any, Any]]:
+    if isinstance(a, dict) and isinstance(b, dict):
+        for key in [*a, *(key for key in b if key not in a)]:
+            step = f"{path}/{str(key).replace('~', '~0').replace('/', '~1')}"
+            yield from _walk(a.get(key, _ABSENT), b.get(key, _ABSENT), step)
+    elif isinstance(a, list) and isinstance(b, list):
+        for index in range(max(len(a), len(b))):
+            one = a[index] if index < len(a) else _ABSENT
+            other = b[index] if index < len(b) else _ABSENT
+            yield from _walk(one, other, f"{path}/{index}")
+    elif type(a) is not type(b) or a != b:
+        yield path, a, b
+
+
+def _shown(value: Any) -> str | None:
+    if value is _ABSENT:
+        return None
+    return _cut(json.dumps(value, ensure_ascii=False))
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= WIDTH else text[: WIDTH - 1] + "…"
+
+
+def _texts(a: str, b: str) -> SideBySide:
+    from difflib import unified_diff  # only where there is a difference
+
+    one, other = a.splitlines(), b.splitlines()
+    start = 0
+    while start < min(len(one), len(other)) and one[start] == other[start]:
+        start += 1
+    start = max(0, start - 3)
+    # The diff of long texts is slow: what follows the first difference is enough to read.
+    left, right = one[start : start + _COMPARED], other[start : start + _COMPARED]
+    lines = list(unified_diff(left, right, "A", "B", lineterm=""))
+    remark = f"lines are counted from {start + 1}" if start else ""
+    if not lines:
+        remark = "the lines are the same; their endings differ"
+    shown = [_cut(line) for line in lines[:LINES]]
+    return SideBySide(text=shown, more=len(lines) - len(shown), remark=remark)

@@ -1,0 +1,179 @@
+"""`diff`, `reproduce` and `budget` as commands."""
+
+import json
+
+import pytest
+
+DRIFTING = '''
+import os
+from pathlib import Path
+from typing import Any, Literal
+
+from nightproof import Contract, effect, job, step, wait_for
+
+
+class Work(Contract):
+    task: Literal["work"] = "work"
+    data: str = ""
+    sampled: bool = False
+    wait: bool = False
+
+
+def day(value: Any) -> Any:
+    """Only the amount counts."""
+    return value["amount"] if isinstance(value, dict) else value
+
+
+@step
+def fetch(data: str, sampled: bool) -> dict[str, Any]:
+    amount = os.urandom(8).hex() if sampled else Path(data).read_text()
+    return {"amount": amount, "request": os.urandom(8).hex()}
+
+
+@effect(key="drifting/{data}")
+def tell(data: str, amount: str) -> None:
+    with Path("told.txt").open("a") as told:
+        told.write(amount)
+
+
+@job(normalise=[day])
+async def drifting(contract: Work) -> str:
+    found = await fetch(contract.data, contract.sampled)
+    await tell(contract.data, found["amount"])
+    if contract.wait:
+        await wait_for("never", str)
+    return found["amount"]
+'''
+
+
+@pytest.fixture
+def drifting(np):
+    """Run the job `drifting`; the run's name."""
+    (np.folder / "drifting.py").write_text(DRIFTING)
+    (np.folder / "data").write_text("7")
+
+    def start(*options, **fields):
+        contract = json.dumps({"contractVersion": "1", "task": "work", "data": "data", **fields})
+        ran = np("run", "drifting.py:drifting", contract, "--json", *options)
+        return ran.json["run"]
+
+    return start
+
+
+def test_reproduce_agrees_after_normalising(np, drifting):
+    """Raw and normalised agreement side by side, no effect, the bound and what is missing."""
+    run = drifting()
+    ran = np("reproduce", run, "--times", "2", "--json")
+    assert ran.code == 0, ran.err
+    document = ran.json
+    assert document["run"] == run
+    assert document["normalisers"] == ["function day"]
+    assert [one["run"] for one in document["replicates"]] == [f"{run}.1", f"{run}.2"]
+    assert {one["equal"] for one in document["replicates"]} == {True}
+    assert {one["equalRaw"] for one in document["replicates"]} == {False}
+    raw, real = document["agreement"]["raw"], document["agreement"]["normalised"]
+    assert (raw["equal"], raw["of"], real["equal"], real["of"]) == (0, 2, 2, 2)
+    assert real["upperBound"] == pytest.approx(0.7764, abs=1e-4)
+    assert real["needed"] == 297
+    assert np.told() == ["7"]
+    shown = np("diff", run, f"{run}.1")
+    assert shown.code == 0
+    assert "no drift" in shown.out
+    assert "/request" in shown.out
+
+
+def test_drift_is_exit_3(np, drifting):
+    """reproduce, diff and budget say so alike."""
+    run = drifting(sampled=True)
+    ran = np("reproduce", run, "--times", "1")
+    assert ran.code == 3
+    assert "differs first in fetch" in ran.out
+    shown = np("diff", run, f"{run}.1", "--json")
+    assert shown.code == 3
+    document = shown.json
+    assert list(document) == [
+        "a", "b", "drift", "verdicts", "cause", "evidence", "firstDivergence",
+    ]  # fmt: skip
+    assert list(document["verdicts"]) == [
+        "input", "code", "environment", "context", "model", "sampling",
+    ]  # fmt: skip
+    assert document["firstDivergence"]["step"] == "fetch"
+    assert set(document["firstDivergence"]["a"]) == {"raw", "normalised"}
+    assert "/amount" in np("diff", run, f"{run}.1").out
+    assert np("budget", "drifting").code == 3
+
+
+def test_budget_says_what_it_covers(np, drifting):
+    """All contracts, or the latest one."""
+    drifting()
+    drifting("--replicate")
+    drifting(sampled=True)
+    everything = np("budget", "drifting", "--json")
+    assert everything.code == 0
+    assert everything.json["scope"] == "all contracts"
+    assert everything.json["agreement"]["normalised"]["of"] == 1
+    latest = np("budget", "drifting", "--latest", "--json").json
+    assert latest["scope"] == "latest contract"
+    assert latest["agreement"]["normalised"] == {
+        "equal": 0, "of": 0, "upperBound": 1.0, "needed": 299, "confidence": 0.95, "target": 0.01,
+    }  # fmt: skip
+    assert "1 of 1" in np("budget", "drifting").out
+
+
+def test_another_contract_is_named(np, drifting):
+    """The field of the contract is the evidence."""
+    (np.folder / "other").write_text("8")
+    a, b = drifting(), drifting(data="other")
+    document = np("diff", a, b, "--json").json
+    assert document["cause"] == "input"
+    assert {"cause": "input", "item": "/data", "a": '"data"', "b": '"other"'} in document[
+        "evidence"
+    ]
+
+
+def test_bad_input_is_one_message(np, drifting):
+    """Unknown runs, runs of two jobs, unfinished ones, and jobs that are gone: exit 2."""
+    run = drifting()
+    other = np("run", "jobs.py:work", np.contract(), "--json").json["run"]
+    parked = drifting(wait=True)
+    for arguments, message in [
+        (("diff", run, "nothing"), "there is no run 'nothing'"),
+        (("diff", run, other), "is a run of job 'drifting'"),
+        (("diff", run, parked), "is parked"),
+        (("reproduce", parked), "is parked"),
+        (("budget", "nothing"), "no run of a job 'nothing'"),
+    ]:
+        ran = np(*arguments)
+        assert ran.code == 2, arguments
+        assert message in ran.err
+        assert ran.out == ""
+    before = len(np("runs", "--json").json["runs"])
+    (np.folder / "drifting.py").unlink()
+    gone = np("diff", run, run)
+    assert gone.code == 2
+    assert "cannot be loaded" in gone.err
+    assert np("reproduce", other, "--times", "1").code == 0
+    (np.folder / "jobs.py").unlink()
+    gone = np("reproduce", other, "--times", "1")
+    assert gone.code == 2
+    assert "no replicate of" in gone.err
+    assert len(np("runs", "--json").json["runs"]) == before + 1
+
+
+def test_replicates_that_do_not_end_are_not_counted(np, drifting):
+    """A replicate that waits is named, and the exit code is 75."""
+    run = drifting(wait=True)
+    np("signal", run, "never", '"x"')
+    assert np("resume", run).code == 0
+    ran = np("reproduce", run, "--times", "1", "--json")
+    assert ran.code == 75
+    assert ran.json["unfinished"] == [f"{run}.1"]
+    assert ran.json["agreement"]["raw"]["of"] == 0
+
+
+def test_commands_are_described(np):
+    """--help works for each."""
+    for command in ("diff", "reproduce", "budget"):
+        ran = np(command, "--help")
+        assert ran.code == 0
+        assert "Exit 0" in ran.out

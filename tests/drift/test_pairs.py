@@ -1,0 +1,391 @@
+"""Pairs of real runs with one planted difference each, and pairs with none."""
+
+import json
+import os
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from nightproof import artifact, effect, job, now, random, step, wait_for
+from nightproof.drift.normalise import normalisers
+from nightproof.errors import MisuseError, UsageError
+from nightproof.views.drift import budget, compared, drift, normalise_names
+
+
+def rows_step(factor: int, extra=lambda: 0):
+    """A step `rows`; another factor is other code."""
+    if factor == 10:
+
+        @step(name="rows")
+        def rows(i: int) -> dict[str, Any]:
+            return {"total": i * 10 + extra(), "name": f"row {i}"}
+    else:
+
+        @step(name="rows")
+        def rows(i: int) -> dict[str, Any]:
+            return {"total": i * 11 + extra(), "name": f"row {i}"}
+
+    return rows
+
+
+@step
+def total(found: list[dict[str, Any]]) -> int:
+    """The sum of rows."""
+    return sum(one["total"] for one in found)
+
+
+@effect(key="drift/{n}")
+def tell(n: int, all_: int) -> str:
+    """An act."""
+    return f"told {all_}"
+
+
+def make(Night, rows=None, **options):
+    """A job `main` of a map, a step, a file and an effect."""
+    rows = rows or rows_step(10)
+
+    @job(name="main", **options)
+    async def body(contract: Night) -> int:
+        found = await rows.map(range(3 + contract.n), key=str)
+        all_ = await total(found)
+        random()
+        await artifact("report.md", f"# report\n\ntotal {all_}\n")
+        await tell(contract.n, all_)
+        return all_
+
+    return body
+
+
+@pytest.fixture
+def pair(night):
+    """Compare two runs by name, with the normalisers that the later one declared."""
+
+    def look(a, b, rules=None):
+        async def ask(app):
+            one, other = [await app.journal.find(name) for name in (a, b)]
+            given = rules
+            if given is None:
+                given = normalisers(await normalise_names(app.journal, other))
+            return await drift(app.journal, app.blobs, one, other, given)
+
+        return night.ask(ask)
+
+    return look
+
+
+def twice(night, first, second, contract=None):
+    """A run, and a replicate of it by another job."""
+    return night.run(first, contract).name, night.run(second, contract, replicate=-1).name
+
+
+def test_clean_pairs_are_not_accused(night, night_contract, pair):
+    """A run with itself, with a replicate, and one replicate with another."""
+    body = make(night_contract)
+    names = [night.run(body).name] + [night.run(body, replicate=-1).name for _ in range(2)]
+    for a, b in [(0, 0), (0, 1), (1, 0), (1, 2)]:
+        found = pair(names[a], names[b])
+        document = found.document()
+        assert document["drift"] is False
+        assert document["cause"] is None
+        assert set(document["verdicts"].values()) == {"excluded"}
+        assert document["firstDivergence"] is None
+        assert found.comparison.compared == 7
+
+
+def test_resumed_run_is_the_same_as_an_undisturbed_one(night, night_contract, pair, killed):
+    """What died and was resumed has the same points in another order."""
+    alive = [False]
+
+    def fragile():
+        if not alive[0]:
+            raise killed
+        return 0
+
+    night.die(make(night_contract, rows_step(10, fragile)))
+    alive[0] = True
+    body = make(night_contract, rows_step(10, fragile))
+    assert pair(*twice(night, body, body)).comparison.raw == 0
+
+
+def test_another_contract_is_the_input(night, night_contract, pair):
+    """The differing field is evidence, the added item the first difference."""
+    body = make(night_contract)
+    a = night.run(body, night_contract(n=0)).name
+    b = night.run(body, night_contract(n=1)).name
+    found = pair(a, b).document()
+    assert found["cause"] == "input"
+    assert found["verdicts"]["input"] == "consistent with"
+    assert {"cause": "input", "item": "/n", "a": "0", "b": "1"} in found["evidence"]
+    assert (found["firstDivergence"]["step"], found["firstDivergence"]["key"]) == ("rows", "3")
+    assert found["firstDivergence"]["a"] is None
+
+
+def test_edited_step_is_the_code(night, night_contract, pair):
+    """The step whose digest differs is where the runs part, though others follow."""
+    names = twice(night, make(night_contract), make(night_contract, rows_step(11)))
+    found = pair(*names)
+    document = found.document()
+    assert document["cause"] == "code"
+    assert document["verdicts"]["sampling"] == "not testable"
+    assert document["evidence"][0]["item"] == "step 'rows'"
+    assert document["firstDivergence"]["step"] == "rows"
+    assert document["firstDivergence"]["key"] == "1"  # 0 * 10 is 0 * 11
+    (place,) = found.comparison.first.values.places
+    assert (place.path, place.a, place.b) == ("/total", "10", "11")
+
+
+def test_edited_body_is_the_code(night, night_contract, pair):
+    """A job that gives a step something else: inputs differ, and so does its digest."""
+
+    @step
+    def double(i: int) -> int:
+        return 2 * i
+
+    @job(name="main")
+    async def before(contract: night_contract) -> int:
+        return await double(1)
+
+    @job(name="main")
+    async def after(contract: night_contract) -> int:
+        return await double(2)
+
+    found = pair(*twice(night, before, after))
+    assert found.judgement.cause == "code"
+    assert found.comparison.first.what == "inputs"
+    assert found.judgement.evidence[0].item == "job 'main'"
+    assert found.document()["verdicts"]["sampling"] == "not testable"
+
+
+def test_unrecorded_randomness_is_sampling_or_unseen_context(night, night_contract, pair):
+    """The record cannot part os.urandom from an unseen file: neither is named."""
+    rows = rows_step(10, lambda: int.from_bytes(os.urandom(7), "big"))
+    body = make(night_contract, rows)
+    document = pair(*twice(night, body, body)).document()
+    assert document["drift"] is True
+    assert document["cause"] is None
+    assert document["verdicts"]["input"] == "excluded"
+    assert document["verdicts"]["model"] == "excluded"
+    assert document["verdicts"]["sampling"] == "consistent with"
+    assert document["verdicts"]["context"] == "not testable"
+
+
+def test_file_in_home_is_not_blamed_on_anything(night, night_contract, pair, tmp_path, monkeypatch):
+    """What a step read of its own accord is not recorded, so context stays open."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    setting = tmp_path / ".setting"
+    rows = rows_step(10, lambda: len(setting.read_text()))
+    body = make(night_contract, rows)
+    setting.write_text("1")
+    a = night.run(body).name
+    setting.write_text("12")
+    b = night.run(body, replicate=-1).name
+    document = pair(a, b).document()
+    assert document["cause"] is None
+    assert document["verdicts"]["context"] == "not testable"
+    assert document["firstDivergence"]["step"] == "rows"
+
+
+def timed(Night, **options):
+    """A job whose step is given the time."""
+
+    @step(name="fetch")
+    def fetch(since: datetime) -> str:
+        return f"rows since {since.isoformat()}"
+
+    @job(name="main", **options)
+    async def body(contract: Night) -> str:
+        return await fetch(now())
+
+    return body
+
+
+def test_time_of_day_is_context(night, night_contract, pair, fake_clock):
+    """The times that the bodies were given are on record, and they differ."""
+    body = timed(night_contract)
+    a = night.run(body).name
+    fake_clock.at += 86400
+    document = pair(a, night.run(body, replicate=-1).name).document()
+    assert document["cause"] == "context"
+    (found,) = [one for one in document["evidence"] if one["cause"] == "context"]
+    assert found["item"] == "now()"
+    assert "2027-01-15" in found["a"]
+    assert "2027-01-16" in found["b"]
+
+
+def test_normalising_is_declared_and_hides_nothing(night, night_contract, pair, fake_clock):
+    """With "times" it is no drift, and what differs before it is shown all the same."""
+    body = timed(night_contract, normalise=["times"])
+    a = night.run(body).name
+    fake_clock.at += 86400
+    found = pair(a, night.run(body, replicate=-1).name)
+    document = found.document()
+    assert document["drift"] is False
+    assert document["cause"] is None
+    first = document["firstDivergence"]
+    assert first["step"] == "fetch"
+    assert first["a"]["raw"] != first["b"]["raw"]
+    assert first["a"]["normalised"] == first["b"]["normalised"]
+    assert (found.comparison.raw, found.comparison.real) == (2, 0)
+
+
+def test_normalising_leaves_what_it_does_not_name(night, night_contract, pair, fake_clock):
+    """An amount that differs beside a time is still drift."""
+    amounts = iter([1, 2])
+
+    @step(name="fetch")
+    def fetch() -> dict[str, Any]:
+        return {"at": f"{datetime.fromtimestamp(fake_clock.at, UTC)}", "amount": next(amounts)}
+
+    @job(name="main", normalise=["times"])
+    async def body(contract: night_contract) -> int:
+        return (await fetch())["amount"]
+
+    found = pair(*twice(night, body, body)).document()
+    assert found["drift"] is True
+    assert found["firstDivergence"]["step"] == "fetch"
+
+
+def test_signal_that_differs_is_context(night, night_contract, pair):
+    """Each run was told something else."""
+
+    @job(name="main")
+    async def body(contract: night_contract) -> str:
+        return await wait_for("go", str)
+
+    names = []
+    for replicate, word in [(0, b'"a"'), (1, b'"b"')]:
+        name = night.run(body, replicate=replicate).name
+        night.send(name, "go", word)
+        assert night.run(body, replicate=replicate).value == json.loads(word)
+        names.append(name)
+    document = pair(*names).document()
+    assert document["cause"] == "context"
+    assert document["firstDivergence"]["step"] == "result"
+
+
+def test_artifact_alone_that_differs_is_shown_as_text(night, night_contract, pair):
+    """The body formats differently: a unified diff of the two files."""
+    title = ["one"]
+
+    @job(name="main")
+    async def body(contract: night_contract) -> int:
+        await artifact("report.md", f"# {title[0]}\n\nthe same\n")
+        return 1
+
+    a = night.run(body).name
+    title[0] = "two"
+    found = pair(a, night.run(body, replicate=-1).name)
+    assert found.document()["firstDivergence"]["step"] == "artifact report.md"
+    assert "-# one" in found.comparison.first.values.text
+    assert "+# two" in found.comparison.first.values.text
+
+
+def test_failure_on_one_side_is_the_first_difference(night, night_contract, pair):
+    """A step that failed in one run and not in the other."""
+    broken = [False]
+
+    def maybe():
+        if broken[0]:
+            raise ValueError("broken")
+        return 0
+
+    body = make(night_contract, rows_step(10, maybe))
+    a = night.run(body).name
+    broken[0] = True
+    found = pair(a, night.run(body, replicate=-1).name).document()
+    assert found["drift"] is True
+    assert found["firstDivergence"]["step"] == "rows"
+
+
+def test_large_values_are_compared_by_blob(night, night_contract, pair):
+    """A spilled result is read back only to be shown."""
+    size = [100_000]
+
+    @step(name="big")
+    def big() -> list[str]:
+        return ["x" * size[0]]
+
+    @job(name="main")
+    async def body(contract: night_contract) -> int:
+        return len((await big())[0])
+
+    a, b = twice(night, body, body)
+    assert pair(a, b).comparison.raw == 0
+    size[0] += 1
+    c = night.run(body, replicate=-1).name
+    first = pair(a, c).comparison.first
+    assert first.step == "big"
+    assert [place.path for place in first.values.places] == ["/0"]
+    assert len(first.values.places[0].a) < 200
+
+
+def test_secret_values_are_no_difference(night, night_contract, pair):
+    """A token differs each time, and is no part of what is compared."""
+
+    @step(secret=True)
+    def token() -> str:
+        return os.urandom(16).hex()
+
+    @step
+    def use(key: str) -> int:
+        return len(key)
+
+    @job(name="main")
+    async def body(contract: night_contract) -> int:
+        return await use(await token())
+
+    assert pair(*twice(night, body, body)).comparison.raw == 0
+
+
+def test_runs_of_two_jobs_and_unfinished_runs_are_refused(night, night_contract, pair):
+    """One clear message each."""
+
+    @job(name="other")
+    async def other(contract: night_contract) -> str:
+        return await wait_for("never", str)
+
+    a, b = night.run(make(night_contract)).name, night.run(other).name
+    with pytest.raises(UsageError, match=r"of job 'main' and .* of 'other'"):
+        pair(a, b)
+    with pytest.raises(UsageError, match="is parked"):
+        pair(b, b)
+
+
+def test_declaring_an_unknown_normaliser_is_misuse(night_contract):
+    """At the decorator, where it was written."""
+    with pytest.raises(MisuseError, match="no normaliser 'time'"):
+        make(night_contract, normalise=["time"])
+    with pytest.raises(MisuseError, match="no normaliser 'times,ids'"):
+        make(night_contract, normalise="times,ids")
+
+
+def test_budget_counts_replicates_and_leaves_out_other_code(night, night_contract):
+    """Each replicate is compared with the run of its own contract."""
+    body = make(night_contract)
+    for n, replicates in [(0, 2), (1, 1)]:
+        for _ in range(1 + replicates):
+            night.run(body, night_contract(n=n), replicate=-1 if _ else 0)
+    night.run(make(night_contract, rows_step(11)), replicate=-1)
+
+    def ask(latest):
+        async def read(app):
+            from nightproof.journal.records import RunFilter
+
+            rows = await app.journal.runs(RunFilter(job="main", limit=-1))
+            return await budget(app.journal, app.blobs, rows, (), latest)
+
+        return night.ask(read)
+
+    everything = ask(False)
+    assert everything.contracts == 2
+    assert [one.equal for one in everything.replicates] == [True] * 3
+    assert [one.equal for one in everything.left_out] == [False]
+    assert len(ask(True).replicates) == 2  # the newest run is the edited one of n=0
+
+
+def test_short_form_names_where_they_part(night, night_contract, pair):
+    """The first difference with its key."""
+    names = twice(night, make(night_contract), make(night_contract, rows_step(11)))
+    one = compared(pair(*names).comparison)
+    assert (one.first, one.other_code, one.equal) == ("rows [1]", True, False)
