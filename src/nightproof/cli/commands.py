@@ -10,6 +10,7 @@ import typer
 
 from nightproof.cli import drift_commands
 from nightproof.cli.contract_commands import contract_app
+from nightproof.cli.key_commands import keys_app
 from nightproof.cli.options import (
     After,
     Debug,
@@ -37,6 +38,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(contract_app, name="contract")
+app.add_typer(keys_app, name="keys")
 
 
 def invoke(arguments: Sequence[str]) -> int:
@@ -248,6 +250,29 @@ def signal(
     from nightproof.cli import deciding
 
     end(deciding.signal(session(store, debug, json), run, name, payload))
+
+
+@app.command()
+def verify(
+    target: Annotated[
+        str,
+        typer.Argument(metavar="FILE|RUN", help="An artifact, its manifest, or a run."),
+    ],
+    key: Annotated[
+        Path | None,
+        typer.Option("--key", metavar="PUB", help="The public key that must have signed it."),
+    ] = None,
+    json: Json = False,
+    store: Store = None,
+    debug: Debug = False,
+) -> None:
+    """Check artifacts against their manifests.
+
+    A run's also against the journal. Exit 0 as it should be, 2 no manifest, 3 something differs.
+    """
+    from nightproof.cli import verifying
+
+    end(verifying.verify(session(store, debug, json), target, key))
 
 
 @app.command()
