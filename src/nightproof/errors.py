@@ -9,7 +9,8 @@
     │   ├── TargetError             a TARGET that cannot be imported or is not a job
     │   ├── ConfigError             a setting that is not valid
     │   ├── NotFound                no such run, effect or signal
-    │   └── CodeChanged             --strict, and the code is not what the run recorded
+    │   ├── CodeChanged             --strict, and the code is not what the run recorded
+    │   └── EnvironmentChanged      --strict, and the environment is not that of the last attempt
     ├── StoreError                  the journal cannot be read or written
     │   ├── StoreFull               no space left
     │   ├── StoreReadOnly           no permission to write
@@ -101,6 +102,10 @@ class NotFound(UsageError):
 
 class CodeChanged(UsageError):
     """The run was recorded by other code and ``strict`` was asked for."""
+
+
+class EnvironmentChanged(UsageError):
+    """The last attempt ran in another environment and ``strict`` was asked for."""
 
 
 class StoreError(NightproofError):
@@ -247,7 +252,7 @@ class Transient(NightproofError):
 
 
 class Exhausted(NightproofError):
-    """A quota is used up; `resets_at` (aware) says when it is there again, if known."""
+    """A quota is used up and nothing was done; `resets_at` (aware) says when it is there again, if known."""
 
     def __init__(self, message: str, hint: str = "", *, resets_at: datetime | None = None) -> None:
         super().__init__(message, hint)
@@ -255,4 +260,4 @@ class Exhausted(NightproofError):
 
 
 class Unauthenticated(NightproofError):
-    """A credential was refused; the expiring step it came from is refreshed once."""
+    """A credential was refused and nothing was done; the expiring step it came from is refreshed once."""

@@ -11,6 +11,7 @@ from nightproof.blobs.claims import spills
 from nightproof.blobs.protocol import Blobs
 from nightproof.durable.job import Job
 from nightproof.engines.embedded import ending as endings
+from nightproof.engines.embedded.environment import Environment
 from nightproof.engines.embedded.launching import Launch
 from nightproof.engines.embedded.run import Run
 from nightproof.engines.embedded.state import Ending, Options, Outcome
@@ -61,14 +62,9 @@ async def recorded(
     outcome.from_record = True
     tally = await journal.tally(row.id)
     outcome.replayed = sum(count for kind, _, count in tally if kind in _COUNTED)
-    delivered = await journal.entries(row.id, kinds=(Kind.ARTIFACT,))
-    for entry in delivered:
+    for entry in await journal.entries(row.id, kinds=(Kind.ARTIFACT,)):
         note = json.loads(entry.output or b"{}")
         outcome.artifacts.append({"path": note["path"], "sha256": note["sha256"], "manifest": None})
-    if delivered:
-        from nightproof.engines.embedded import stamping  # only for runs with artifacts
-
-        await stamping.placed(journal, row.id, outcome.artifacts, delivered[-1].seq)
     return outcome
 
 
@@ -81,7 +77,9 @@ def _outcome(row: RunRow, status: RunStatus) -> Outcome:
     return Outcome(row.name, row.job, status)
 
 
-async def attempt(run: Run, launch: Launch, before: RunStatus | None, lost: str = "") -> Outcome:
+async def attempt(
+    run: Run, launch: Launch, before: RunStatus | None, environment: Environment, lost: str = ""
+) -> Outcome:
     """Drive the body to its end and record it.
 
     `lost` says why the result of a run that was complete has to be worked out again.
@@ -90,6 +88,8 @@ async def attempt(run: Run, launch: Launch, before: RunStatus | None, lost: str 
         launch.watch(run)
     try:
         await _prepare(run, launch, before)
+        if run.resumed and launch.options.strict:
+            await environment.refuse_another()
     except BaseException as refusal:
         await _refused(run, before, refusal)
         raise
@@ -99,6 +99,7 @@ async def attempt(run: Run, launch: Launch, before: RunStatus | None, lost: str 
         run.note("result-lost", {"step": what, "message": f"{what} runs again: {lost}"})
     deadline = _arm_deadline(run)
     task = run.task = run.loop.create_task(run.body(launch.contract))
+    environment.begin()
     if run.ending is not None:
         task.cancel()
     value, error = None, None
@@ -108,6 +109,7 @@ async def attempt(run: Run, launch: Launch, before: RunStatus | None, lost: str 
         except Exception as raised:
             error = raised
         await run.settle()
+        await environment.finish()
     except asyncio.CancelledError:
         if run.ending is None:
             # The caller's own task was cancelled: leave the run resumable.
@@ -115,8 +117,10 @@ async def attempt(run: Run, launch: Launch, before: RunStatus | None, lost: str 
             await asyncio.gather(task, return_exceptions=True)
             await _finish(run, RunStatus.RUNNING, "interrupted")
             raise
+        await environment.finish()
         return await _stopped(run, run.ending)
     finally:
+        environment.leave()
         run.release()
         if deadline is not None:
             deadline.cancel()
@@ -181,8 +185,6 @@ async def _completed(run: Run, value: Any) -> Outcome:
         if run.ledger.undone:
             return await _failed(run, endings.half_undone(run))
         await endings.divergences(run)
-    if run.artifacts and (refusal := await _unstamped(run)) is not None:
-        return refusal
     if crash.armed:
         crash.hit("complete:before", run.job.name)
     blob = None
@@ -202,20 +204,6 @@ async def _completed(run: Run, value: Any) -> Outcome:
     outcome.value = value
     outcome.result, outcome.result_blob = data, blob
     return outcome
-
-
-async def _unstamped(run: Run) -> Outcome | None:
-    """Write the manifests; where that fails, the run stays resumable: all its work is done."""
-    from nightproof.engines.embedded import stamping  # only for runs with artifacts
-
-    try:
-        await stamping.stamp(run)
-    except LeaseLost as error:
-        return _counted(run, RunStatus.RUNNING, error)
-    except NightproofError as error:
-        await _release(run, "manifest failed")
-        return _counted(run, RunStatus.RUNNING, error)
-    return None
 
 
 async def _failed(run: Run, error: BaseException) -> Outcome:

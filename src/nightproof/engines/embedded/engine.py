@@ -14,6 +14,7 @@ from nightproof.contract.base import Contract
 from nightproof.durable.context import Scope, current
 from nightproof.durable.job import Job
 from nightproof.engines.embedded import closing
+from nightproof.engines.embedded.environment import Environment, Environments
 from nightproof.engines.embedded.heartbeat import Heartbeat
 from nightproof.engines.embedded.launching import Launch
 from nightproof.engines.embedded.ledger import Ledger
@@ -60,6 +61,7 @@ class Engine:
         self.threads = Threads()
         self.live: dict[int, Run] = {}
         self.stopping = False
+        self._environments = Environments()
         self._owner = Owner(identity.here(), boot, int(settings.lease * 1000))
         self._heartbeat = Heartbeat(journal, settings.lease, self._lost_in_thread)
         self._control: asyncio.TimerHandle | None = None
@@ -119,17 +121,26 @@ class Engine:
             run.stop(Ending("interrupted"))
         self._look_later()
         try:
-            return await closing.attempt(run, launch, claimed.before, lost)
+            environment = Environment(run, self._environments)
+            return await closing.attempt(run, launch, claimed.before, environment, lost)
         finally:
             self._heartbeat.remove(row.id)
             del self.live[row.id]
 
     async def child(self, parent: Attempt, job: Job[Any, Any], contract: Any) -> Outcome:
         """A run inside a run; replicates have replicates of the same number."""
-        launch = Launch(job, contract, parent.row.replicate, parent.options, parent.row.id)
+        begun: list[Run] = []
+        launch = Launch(
+            job, contract, parent.row.replicate, parent.options, parent.row.id, watch=begun.append
+        )
         while True:
             try:
                 outcome = await self.run(launch)
+            except asyncio.CancelledError:
+                if parent.ending is not None and parent.ending.reason == "cancelled":
+                    for run in begun:
+                        await self.journal.request_cancel(run.row.id)
+                raise
             except AlreadyRunning:
                 await parent.waits.rest(
                     clock.now().timestamp() + CONTROL_SECONDS, f"child run of '{job.name}'"

@@ -1,0 +1,203 @@
+"""Records the environment of an attempt beside its steps, and what is new in it on a resume.
+
+Nothing of this is on the way to the first step: the snapshot is taken in a thread
+once the body runs, and later runs of the process take the same one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import json
+import sys
+from concurrent.futures import Future
+from threading import Thread
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from nightproof.blobs.protocol import Blobs
+from nightproof.config import Settings
+from nightproof.engines.embedded.state import Attempt
+from nightproof.errors import BlobError, EnvironmentChanged
+from nightproof.journal.records import UseBlob
+from nightproof.model import clock
+from nightproof.model.states import Kind
+
+if TYPE_CHECKING:
+    from nightproof.provenance.snapshot import Difference, Snapshot
+
+PATIENCE_SECONDS = 5.0
+"""So long the end of an attempt waits for the snapshot; then it ends without one."""
+FRESH_SECONDS = 3600.0
+"""A blob is put again after so long, so that no collection takes it from under its next user."""
+PAGE = 500
+NAMED = 50
+"""So many changed items are recorded one by one."""
+
+
+LIBRARIES = ("numpy", "torch")
+"""Whether they are loaded is asked before the first step, so that it depends on no step."""
+
+
+class Subject(NamedTuple):
+    """What the snapshot of an attempt depends on besides its process and settings."""
+
+    file: str
+    loaded: tuple[str, ...]
+
+
+class Kept(NamedTuple):
+    """A snapshot that lies in this engine's blob store."""
+
+    snapshot: Snapshot
+    event: bytes
+    blob: UseBlob
+    until: float
+
+
+class Environments:
+    """The snapshots that an engine has put into its blob store."""
+
+    def __init__(self) -> None:
+        self.kept: dict[Subject, Kept] = {}
+
+    def fresh(self, subject: Subject) -> Kept | None:
+        """The snapshot of `subject`, if it need not be taken or put any more."""
+        found = self.kept.get(subject)
+        return found if found is not None and found.until > clock.monotonic() else None
+
+
+class Environment:
+    """The environment of one attempt."""
+
+    def __init__(self, run: Attempt, environments: Environments) -> None:
+        self._run = run
+        self._environments = environments
+        file = inspect.unwrap(run.job.fn).__code__.co_filename
+        self._subject = Subject(file, tuple(name for name in LIBRARIES if name in sys.modules))
+        # A journal in memory is gone with its process: there is nothing to compare it with.
+        self._wanted = not run.settings.store.endswith(":memory:")
+        self._task: asyncio.Task[None] | None = None
+
+    async def refuse_another(self) -> None:
+        """Raise EnvironmentChanged where the last attempt's environment was another one."""
+        before = await self._before() if self._wanted else None
+        if before is None:
+            return
+        try:
+            kept = await self._take()
+        except Exception as error:
+            raise EnvironmentChanged(
+                f"the environment of run {self._run.row.name} cannot be compared: {error}",
+                "Resume it without --strict to go on all the same.",
+            ) from error
+        changed = await self._changed(before, kept.snapshot)
+        if changed is not None:
+            raise EnvironmentChanged(
+                f"run {self._run.row.name} was worked on in another environment: "
+                + (_words(changed) or "what differs was not kept"),
+                "Restore that environment, resume without --strict to go on all the same, or "
+                "start afresh with --replicate.",
+            )
+
+    def begin(self) -> None:
+        """See to it that the snapshot is recorded; called when the body is about to run."""
+        if not self._wanted:
+            return
+        kept = self._environments.fresh(self._subject)
+        if kept is None or self._run.resumed:
+            self._task = self._run.loop.create_task(self._record())
+        else:
+            self._note(kept)
+
+    async def finish(self) -> None:
+        """Wait until it is recorded: only for the first run of a process is that any time."""
+        if self._task is not None and not self._task.done():
+            await asyncio.wait({self._task}, timeout=PATIENCE_SECONDS)
+            self._task.cancel()
+
+    def leave(self) -> None:
+        """Record nothing any more."""
+        if self._task is not None:
+            self._task.cancel()
+
+    async def _record(self) -> None:
+        run = self._run
+        try:
+            kept = await self._take()
+            before = await self._before() if run.resumed else None
+            self._note(kept)
+            changed = None if before is None else await self._changed(before, kept.snapshot)
+        except Exception as error:
+            # The run does not fail because its surroundings could not be looked at.
+            run.note("snapshot-failed", {"message": f"the environment is not recorded: {error}"})
+            return
+        if changed is not None:
+            items = [one._asdict() for one in changed[:NAMED]]
+            words = _words(changed) or "what differs was not kept"
+            message = f"the environment has changed since the last attempt: {words}"
+            note = {"message": message, "items": items, "count": len(changed)}
+            run.note("environment-changed", note)
+
+    async def _take(self) -> Kept:
+        kept = self._environments.fresh(self._subject)
+        if kept is None:
+            future: Future[Kept] = Future()
+            future.set_running_or_notify_cancel()  # from here on nobody can cancel it
+            # A daemon: a process that has to leave does not wait for it.
+            what = (future, self._subject, self._run.settings, self._run.ledger.blobs)
+            Thread(target=_put, args=what, name="nightproof-snapshot", daemon=True).start()
+            kept = self._environments.kept[self._subject] = await asyncio.wrap_future(future)
+        return kept
+
+    def _note(self, kept: Kept) -> None:
+        ledger = self._run.ledger
+        ledger.used_blobs.append(kept.blob)
+        ledger.lane.later(ledger.entry(Kind.EVENT, b"", kept.event))
+
+    async def _before(self) -> dict[str, Any] | None:
+        """The snapshot event of the last attempt that has one."""
+        journal, number = self._run.ledger.journal, self._run.row.id
+        found, after = None, -1
+        while entries := await journal.entries(number, (Kind.EVENT,), after, PAGE):
+            for entry in entries:
+                if entry.output and b'"snapshot"' in entry.output:
+                    note = json.loads(entry.output)
+                    found = note if note.get("kind") == "snapshot" else found
+            after = entries[-1].seq
+            await clock.turn()
+        return found
+
+    async def _changed(self, before: dict[str, Any], now: Snapshot) -> list[Difference] | None:
+        """The items in which the strict digests differ; None where they agree."""
+        if before.get("strict") == now.digests["strict"]:
+            return None
+        from nightproof.provenance.snapshot import differences, read
+
+        try:
+            earlier = read(await self._run.ledger.read_blob(str(before.get("items"))))
+        except BlobError:
+            return []
+        return differences(earlier.strict, now.strict)
+
+
+def _put(future: Future[Kept], subject: Subject, settings: Settings, blobs: Blobs) -> None:
+    """Take the snapshot, or the one that this process has, and put its items."""
+    try:
+        from nightproof.provenance import snapshot  # no part of what a first step waits for
+
+        taken = snapshot.take(subject.file, settings.variables, subject.loaded)
+        stored = blobs.put(taken.data)
+        event = {"kind": "snapshot", **taken.digests, "items": stored.digest}
+        use = UseBlob(stored.digest, stored.size)
+        until = clock.monotonic() + FRESH_SECONDS
+        kept = Kept(taken, json.dumps(event).encode(), use, until)
+    except Exception as error:
+        future.set_exception(error)
+    else:
+        future.set_result(kept)
+
+
+def _words(changed: list[Difference]) -> str:
+    from nightproof.provenance.snapshot import named
+
+    return named(changed)
