@@ -336,7 +336,9 @@ def test_an_artifact_is_whole_and_made_good(night, killed, night_contract, tmp_p
     assert (tmp_path / "absolute.bin").read_bytes() == b"\x00\xff"
     assert outcome.value == hashlib.sha256("grün\n".encode()).hexdigest()
     assert outcome.artifacts[0]["sha256"] == outcome.value
-    assert {entry.name for entry in path.parent.iterdir()} == {"report.md"}
+    assert {entry.name for entry in path.parent.iterdir()} == {
+        "report.md", "report.md.manifest.json",
+    }  # fmt: skip
     again = night.run(main)
     assert [found["path"] for found in again.artifacts] == [
         str(path),

@@ -62,9 +62,14 @@ async def recorded(
     outcome.from_record = True
     tally = await journal.tally(row.id)
     outcome.replayed = sum(count for kind, _, count in tally if kind in _COUNTED)
-    for entry in await journal.entries(row.id, kinds=(Kind.ARTIFACT,)):
+    delivered = await journal.entries(row.id, kinds=(Kind.ARTIFACT,))
+    for entry in delivered:
         note = json.loads(entry.output or b"{}")
         outcome.artifacts.append({"path": note["path"], "sha256": note["sha256"], "manifest": None})
+    if delivered:
+        from nightproof.engines.embedded import stamping  # only for runs with artifacts
+
+        await stamping.placed(journal, row.id, outcome.artifacts, delivered[-1].seq)
     return outcome
 
 
@@ -185,6 +190,8 @@ async def _completed(run: Run, value: Any) -> Outcome:
         if run.ledger.undone:
             return await _failed(run, endings.half_undone(run))
         await endings.divergences(run)
+    if run.artifacts and (refusal := await _unstamped(run)) is not None:
+        return refusal
     if crash.armed:
         crash.hit("complete:before", run.job.name)
     blob = None
@@ -204,6 +211,20 @@ async def _completed(run: Run, value: Any) -> Outcome:
     outcome.value = value
     outcome.result, outcome.result_blob = data, blob
     return outcome
+
+
+async def _unstamped(run: Run) -> Outcome | None:
+    """Write the manifests; where that fails, the run stays resumable: all its work is done."""
+    from nightproof.engines.embedded import stamping  # only for runs with artifacts
+
+    try:
+        await stamping.stamp(run)
+    except LeaseLost as error:
+        return _counted(run, RunStatus.RUNNING, error)
+    except NightproofError as error:
+        await _release(run, "manifest failed")
+        return _counted(run, RunStatus.RUNNING, error)
+    return None
 
 
 async def _failed(run: Run, error: BaseException) -> Outcome:
