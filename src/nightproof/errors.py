@@ -252,7 +252,7 @@ class Transient(NightproofError):
 
 
 class Exhausted(NightproofError):
-    """A quota is used up and nothing was done; `resets_at` (aware) says when it is there again, if known."""
+    """A quota is used up and nothing was done; `resets_at` (aware): when it is there again."""
 
     def __init__(self, message: str, hint: str = "", *, resets_at: datetime | None = None) -> None:
         super().__init__(message, hint)
@@ -260,4 +260,4 @@ class Exhausted(NightproofError):
 
 
 class Unauthenticated(NightproofError):
-    """A credential was refused and nothing was done; the expiring step it came from is refreshed once."""
+    """A credential was refused, nothing was done; the step that made it is asked once more."""

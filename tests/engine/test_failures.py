@@ -21,6 +21,8 @@ from nightproof import (
     step,
 )
 from nightproof.errors import DeadlineExceeded, ExpectationFailed
+from nightproof.journal.records import RunFilter
+from nightproof.model.states import RunStatus
 
 QUICK = Retry(attempts=3, base=0.0)
 
@@ -242,6 +244,36 @@ def test_cancelling_a_live_run(night, night_contract):
     assert outcome.status == "cancelled"
     assert isinstance(outcome.error, RunCancelled)
     assert night.value(main) == 1
+
+
+def test_cancelling_a_parent_cancels_its_child(night, night_contract):
+    """A child that nobody would go on with is not left as running."""
+    begun = []
+
+    @job
+    async def inner(contract: night_contract) -> int:
+        begun.append(1)
+        await sleep(60)
+        return 1
+
+    @job
+    async def outer(contract: night_contract) -> int:
+        return await inner(night_contract(n=1))
+
+    async def both():
+        app, other = night.app(alive=True), night.app()
+        try:
+            running = asyncio.create_task(app.run(outer, night_contract()))
+            await night.until(lambda: begun)
+            rows = await other.journal.runs(RunFilter(job=outer.name))
+            await other.journal.request_cancel(rows[0].id)
+            await running
+            return {row.job: row.status for row in await other.journal.runs(RunFilter())}
+        finally:
+            await app.close()
+            await other.close()
+
+    assert set(asyncio.run(both()).values()) == {RunStatus.CANCELLED}
 
 
 def test_cancelling_a_run_that_nobody_works_on(night, night_contract):

@@ -597,8 +597,8 @@ def test_google_clients() -> None:
     ("exc", "expected"),
     [
         (errors.Transient("x"), (T, "unknown")),
-        (errors.Exhausted("x"), (E, "unknown")),
-        (errors.Unauthenticated("x"), (U, "unknown")),
+        (errors.Exhausted("x"), (E, "no")),
+        (errors.Unauthenticated("x"), (U, "no")),
         (errors.Permanent("x"), (P, "unknown")),
         (errors.NotDone("x"), (P, "no")),
         (errors.StepFailed("s", "T", "m"), (P, "unknown")),

@@ -190,6 +190,7 @@ class Attempt(Runtime, Protocol):
     executed_inputs: dict[str, list[bytes]]
     undoable: list[tuple[Step[..., Any], Any, Any, Any, bytes]]
     divergences: list[dict[str, Any]]
+    ending: Ending | None
 
     def diverged(self, found: dict[str, Any]) -> None: ...
 

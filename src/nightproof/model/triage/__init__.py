@@ -124,9 +124,9 @@ def _ours(exc: errors.NightproofError) -> Triage:
     if isinstance(exc, errors.Transient):
         return transient(f"raised as {name}", retry_after=exc.retry_after)
     if isinstance(exc, errors.Exhausted):
-        return Triage(Kind.EXHAUSTED, None, exc.resets_at, "unknown", f"raised as {name}")
+        return Triage(Kind.EXHAUSTED, None, exc.resets_at, "no", f"raised as {name}")
     if isinstance(exc, errors.Unauthenticated):
-        return unauthenticated(f"raised as {name}", "unknown")
+        return unauthenticated(f"raised as {name}", "no")
     if isinstance(exc, errors.NotDone):
         return permanent("raised as NotDone", "no")
     if isinstance(exc, errors.StoreBusy) or type(exc) is errors.StoreError:
