@@ -31,7 +31,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -43,6 +42,7 @@ from nightproof.errors import BlobError
 from nightproof.journal.protocol import Reader
 from nightproof.journal.records import RunRow
 from nightproof.model.code import comparable
+from nightproof.provenance.snapshot import Difference, Snapshot, differences, read
 
 CAUSES = ("input", "code", "environment", "context", "model", "sampling")
 PROVED = "proved by swap"
@@ -75,8 +75,9 @@ class _Environment(NamedTuple):
     """The snapshots of the attempts that recorded the first divergent point."""
 
     recorded: bool
-    differences: list[tuple[str, str | None, str | None]]
-    random_hash: bool
+    differences: list[Difference]
+    hash_seed: str | None
+    """"random" where one of them was; None where it is not known."""
 
 
 async def judge(reader: Reader, blobs: Blobs, found: Comparison) -> Judgement:
@@ -146,14 +147,13 @@ def _code(
 
 def _surroundings(environment: _Environment, evidence: list[Evidence]) -> str:
     found = [item for item in environment.differences if not _is_code(item)]
-    found = [item for item in found if not item[0].startswith("variable/")]
+    found = [item for item in found if not item.item.startswith("variable/")]
     evidence += [Evidence("environment", *item) for item in found[:SHOWN]]
     if found:
         return CONSISTENT
-    if environment.random_hash:
+    if environment.hash_seed == "random":
         evidence.append(Evidence("environment", "hashseed", "random", "random"))
-        return NOT_TESTABLE
-    return EXCLUDED if environment.recorded else NOT_TESTABLE
+    return NOT_TESTABLE if environment.hash_seed in (None, "random") else EXCLUDED
 
 
 async def _context(
@@ -165,7 +165,7 @@ async def _context(
     evidence: list[Evidence],
 ) -> str:
     before = len(evidence)
-    variables = [item for item in environment.differences if item[0].startswith("variable/")]
+    variables = [item for item in environment.differences if item.item.startswith("variable/")]
     evidence += [Evidence("context", *item) for item in variables[:SHOWN]]
     for one, other in found.world[:SHOWN] if body else ():
         known = one or other
@@ -199,7 +199,7 @@ def _contract(run: RunRow) -> Any:
     return json.loads(run.contract)
 
 
-def _is_code(item: tuple[str, str | None, str | None]) -> bool:
+def _is_code(item: Difference) -> bool:
     """Whether a snapshot's item is source of the user's own, like an editable install."""
     name, a, b = item
     return name.startswith("code/") or all("editable sha256:" in (side or "") for side in (a, b))
@@ -209,27 +209,20 @@ async def _environment(blobs: Blobs, found: Comparison, first: Divergence) -> _E
     one, other = first.points
     a, b = _snapshot(found.a, one), _snapshot(found.b, other)
     if a is None or b is None:
-        return _Environment(False, [], False)
-    parts = ("strict", "numeric")
-    items = [await _items(blobs, note) for note in (a, b)]
-    random_hash = any(found and found["strict"].get("hashseed") == "random" for found in items)
-    differences: list[tuple[str, str | None, str | None]] = []
-    for part in parts:
+        return _Environment(False, [], None)
+    ours, theirs = await _items(blobs, a), await _items(blobs, b)
+    known = [items for items in (ours, theirs) if items is not None]
+    seeds = [items.strict.get("hashseed") for items in known]
+    hash_seed = "random" if "random" in seeds else seeds[0] if len(seeds) == 2 else None
+    found_in: list[Difference] = []
+    for part in ("strict", "numeric"):
         if a.get(part) == b.get(part):
             continue
-        if items[0] and items[1]:
-            differences += _differing(items[0][part], items[1][part])
+        if ours is not None and theirs is not None:
+            found_in += differences(getattr(ours, part), getattr(theirs, part))
         else:
-            differences.append((f"{part} digest", a.get(part), b.get(part)))
-    return _Environment(True, differences, random_hash)
-
-
-def _differing(
-    a: dict[str, str], b: dict[str, str]
-) -> Iterator[tuple[str, str | None, str | None]]:
-    for item in sorted({*a, *b}):
-        if a.get(item) != b.get(item):
-            yield item, a.get(item), b.get(item)
+            found_in.append(Difference(f"{part} digest", a.get(part), b.get(part)))
+    return _Environment(True, found_in, hash_seed)
 
 
 def _snapshot(side: Record, point: Point | None) -> dict[str, Any] | None:
@@ -244,10 +237,9 @@ def _snapshot(side: Record, point: Point | None) -> dict[str, Any] | None:
     return notes[-1] if notes else None
 
 
-async def _items(blobs: Blobs, note: dict[str, Any]) -> dict[str, dict[str, str]] | None:
-    """The items behind a snapshot's digests; None where they are gone."""
+async def _items(blobs: Blobs, note: dict[str, Any]) -> Snapshot | None:
+    """The items behind a snapshot's digests; None where they cannot be read any more."""
     try:
-        found = json.loads(await asyncio.to_thread(blobs.get, str(note.get("items"))))
-        return {part: dict(found[part]) for part in ("strict", "numeric")}
-    except (BlobError, ValueError, KeyError, TypeError):
+        return read(await asyncio.to_thread(blobs.get, str(note.get("items"))))
+    except BlobError:
         return None
