@@ -80,7 +80,7 @@ def test_it_is_an_in_toto_statement_with_slsa_s_fields(made):
     steps, effects = done["byproducts"]
     assert {one["key"] for one in steps["annotations"]["steps"]} == {"0", "1", "2"}
     assert [one["name"] for one in effects["annotations"]["steps"]] == ["tell"]
-    assert set(document["predicate"]["labels"]) == {"witnessed", "asserted"}
+    assert document["predicate"]["labels"]["unverified"] == []
 
 
 def test_it_is_canonical_and_the_check_passes(made):
@@ -103,6 +103,14 @@ def test_replicates_share_the_comparable_part(night, night_contract, made):
     assert first["comparable"] == second["comparable"]
     other = night.run(report, night_contract(n=2))
     assert loaded(other)["predicate"]["comparable"] != first["comparable"]
+
+
+def test_the_environment_of_the_last_attempt_is_named(night, made):
+    """By the digests of its snapshot, as the journal has them."""
+    (said,) = night.notes(made.name, "snapshot")
+    del said["kind"]
+    assert loaded(made)["predicate"]["runDetails"]["metadata"]["environment"] == said
+    assert {"strict", "numeric", "host"} <= set(said)
 
 
 def test_an_interrupted_run_has_the_same_steps(night, night_contract, killed, made):
@@ -232,7 +240,11 @@ def test_what_the_contract_names_is_labelled(night, tmp_path):
         prompt_id="weekly-report@7",
     )
     outcome = night.run(full, contract)
-    found = loaded(outcome)["predicate"]["buildDefinition"]["resolvedDependencies"]
+    predicate = loaded(outcome)["predicate"]
+    found = predicate["buildDefinition"]["resolvedDependencies"]
+    for index, one in enumerate(found):
+        where = f"/predicate/buildDefinition/resolvedDependencies/{index}"
+        assert where in predicate["labels"][one["annotations"]["label"]]
     assert {one["annotations"]["kind"]: one["annotations"]["label"] for one in found} == {
         "dataset": "witnessed", "model": "unverified", "prompt": "asserted",
     }  # fmt: skip

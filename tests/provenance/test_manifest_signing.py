@@ -54,7 +54,7 @@ def test_any_flipped_byte_of_an_envelope_is_found(tmp_path):
     """Spare bits of base64 included."""
     keys = signing.new_keys(tmp_path / "keys")
     facts = form.Facts(
-        "r", "j", "c", 0, {"task": "x"}, "sha256:" + sha256_hex(b'{"task":"x"}'), "5", {}, [], [],
+        "r", "j", "c", 0, {"task": "x"}, "sha256:" + sha256_hex(b'{"task":"x"}'), "5", {}, [], [], None,
         "a", "b", form.Steps([], []),
     )  # fmt: skip
     plain = form.statement("report.md", sha256_hex(b"x"), form.predicate(facts, inline=True)[0])

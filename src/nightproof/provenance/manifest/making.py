@@ -16,6 +16,7 @@ from nightproof.provenance.seeds import run_seed
 
 EVENT = "manifest"
 """The kind of log line that says that a run's manifests were written."""
+_PAGE = 500
 
 
 async def gather(
@@ -32,6 +33,7 @@ async def gather(
         }
         for one in await reader.attempts(row.id)
     ]
+    snapshot = await _last(reader, row.id, "snapshot")
     return Facts(
         run=row.name,
         job=row.job,
@@ -43,6 +45,7 @@ async def gather(
         versions=versions(),
         dependencies=dependencies,
         attempts=attempts,
+        environment=snapshot and {k: v for k, v in snapshot.items() if k != "kind"},
         started=_time(row.created),
         finished=_time(finished),
         steps=await read_steps(reader, row),
@@ -65,13 +68,20 @@ def versions() -> dict[str, str]:
 
 async def announced(reader: Reader, run: int, after: int = -1) -> dict[str, Any] | None:
     """What the journal says of a run's manifests: the log line written last, None for none."""
-    found = None
-    for entry in await reader.entries(run, (Kind.EVENT,), after):
-        # Most log lines are something else; they need not be parsed to see that.
-        if entry.output and b'"manifest"' in entry.output:
-            told = json.loads(entry.output)
-            if told.get("kind") == EVENT:
-                found = told
+    return await _last(reader, run, EVENT, after)
+
+
+async def _last(reader: Reader, run: int, kind: str, after: int = -1) -> dict[str, Any] | None:
+    """The newest log line of a kind behind sequence number `after`."""
+    found, mark = None, f'"{kind}"'.encode()
+    while entries := await reader.entries(run, (Kind.EVENT,), after, _PAGE):
+        for entry in entries:
+            # Most log lines are something else; they need not be parsed to see that.
+            if entry.output and mark in entry.output:
+                told = json.loads(entry.output)
+                found = told if told.get("kind") == kind else found
+        after = entries[-1].seq
+        await clock.turn()
     return found
 
 

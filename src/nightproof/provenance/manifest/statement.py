@@ -30,6 +30,7 @@ _NAME_BYTES = 227
 LABELS = {
     "witnessed": [
         "/subject",
+        "/predicate/buildDefinition/externalParameters/contractDigest",
         "/predicate/buildDefinition/externalParameters/jobCode",
         "/predicate/buildDefinition/internalParameters",
         "/predicate/runDetails",
@@ -38,14 +39,18 @@ LABELS = {
         "/predicate/buildDefinition/externalParameters/contract",
         "/predicate/buildDefinition/externalParameters/job",
     ],
+    "unverified": [],
 }
-"""Who stands for a field: nightproof saw it itself, or somebody said so. Each resolved
-dependency carries a label of its own (a model's version is unverified)."""
+"""Who stands for a field: nightproof saw it itself, somebody said so, or nobody can tell.
+Dependencies are added by the label that each of them carries."""
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What a manifest says about a run. Times are RFC 3339, digests ``sha256:<hex>``."""
+    """What a manifest says about a run. Times are RFC 3339, digests ``sha256:<hex>``.
+
+    `environment` is the snapshot of the last attempt, None where none was recorded.
+    """
 
     run: str
     job: str
@@ -57,6 +62,7 @@ class Facts:
     versions: dict[str, str]
     dependencies: list[dict[str, Any]]
     attempts: list[dict[str, Any]]
+    environment: dict[str, Any] | None
     started: str
     finished: str
     steps: Steps
@@ -117,7 +123,7 @@ def predicate(facts: Facts, inline: bool) -> tuple[bytes, bytes | None]:
     document = {
         "buildDefinition": asked,
         "comparable": {"sha256": comparable(asked, done["digest"]["sha256"])},
-        "labels": LABELS,
+        "labels": _labels(facts.dependencies),
         "runDetails": {
             "builder": {"id": BUILDER},
             "byproducts": [done, acted],
@@ -127,10 +133,19 @@ def predicate(facts: Facts, inline: bool) -> tuple[bytes, bytes | None]:
                 "startedOn": facts.started,
                 "finishedOn": facts.finished,
                 "attempts": facts.attempts,
+                "environment": facts.environment,
             },
         },
     }
     return canonical(document), None if inline else data
+
+
+def _labels(dependencies: list[dict[str, Any]]) -> dict[str, list[str]]:
+    found = {label: list(fields) for label, fields in LABELS.items()}
+    for index, one in enumerate(dependencies):
+        where = f"/predicate/buildDefinition/resolvedDependencies/{index}"
+        found[one["annotations"]["label"]].append(where)
+    return found
 
 
 def _listed(name: str, steps: list[dict[str, str]], inline: bool) -> tuple[dict[str, Any], bytes]:

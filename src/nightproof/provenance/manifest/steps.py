@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from nightproof.journal.protocol import Reader
 from nightproof.journal.records import Entry, RunRow
+from nightproof.model import clock
 from nightproof.model.canonical import canonical, sha256_hex
 from nightproof.model.states import Kind
 
@@ -53,6 +54,7 @@ async def read_steps(reader: Reader, row: RunRow) -> Steps:
         if len(entries) < _PAGE:
             break
         after = entries[-1].seq
+        await clock.turn()
     listed = sorted(standing.values(), key=lambda step: (step["name"], step["fingerprint"]))
     return Steps(
         [step for step in listed if step["kind"] != "effect"],
