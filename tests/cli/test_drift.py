@@ -120,6 +120,22 @@ def test_budget_says_what_it_covers(np, drifting):
     assert "1 of 1" in np("budget", "drifting").out
 
 
+def test_reproducing_with_edited_code_says_so(np, drifting):
+    """What differs may come from the edit; diff names the step, the budget leaves it out."""
+    run = drifting()
+    path = np.folder / "drifting.py"
+    path.write_text(path.read_text().replace("read_text()", "read_text() + '0'"))
+    ran = np("reproduce", run, "--times", "1")
+    assert ran.code == 3
+    assert "the code has changed" in ran.out
+    document = np("diff", run, f"{run}.1", "--json").json
+    assert document["cause"] == "code"
+    assert document["evidence"][0]["item"] == "step 'fetch'"
+    left = np("budget", "drifting", "--json")
+    assert left.code == 0
+    assert [one["run"] for one in left.json["leftOut"]] == [f"{run}.1"]
+
+
 def test_another_contract_is_named(np, drifting):
     """The field of the contract is the evidence."""
     (np.folder / "other").write_text("8")

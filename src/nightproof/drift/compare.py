@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -154,21 +154,21 @@ def _paired(a: list[Point], b: list[Point]) -> list[_Pair]:
     by_fp = {point.fp: point for point in b}
     partner = {p.fp: by_fp[p.fp] for p in a if p.fp in by_fp and by_fp[p.fp].what == p.what}
     taken = {point.fp for point in partner.values()}
-    rest: dict[Any, list[Point]] = defaultdict(list)
+    rest: dict[Any, deque[Point]] = defaultdict(deque)
     for point in b:
         if point.fp not in taken:
             rest[point.what, point.name, point.key].append(point)
     for point in a:
         waiting = rest.get((point.what, point.name, point.key))
         if point.fp not in partner and waiting:
-            partner[point.fp] = waiting.pop(0)
-    loose: dict[Any, list[Point]] = defaultdict(list)
+            partner[point.fp] = waiting.popleft()
+    loose: dict[Any, deque[Point]] = defaultdict(deque)
     for left in sorted((p for points in rest.values() for p in points), key=lambda p: p.seq):
         loose[left.what, left.name].append(left)
     for point in a:
         waiting = loose.get((point.what, point.name))
         if point.fp not in partner and waiting and point.key == "" == waiting[0].key:
-            partner[point.fp] = waiting.pop(0)
+            partner[point.fp] = waiting.popleft()
     pairs = [_Pair(at, point, partner.get(point.fp)) for at, point in enumerate(a)]
     place = {pair.b.fp: pair.at for pair in pairs if pair.b is not None}
     last = -1.0
