@@ -12,7 +12,8 @@ import re
 from collections.abc import Iterable
 from hashlib import sha256
 
-from nightproof.provenance.snapshot.source import editable_digest
+from nightproof.model import clock
+from nightproof.provenance.snapshot.source import BREATH_SECONDS, editable_digest
 
 _OF_THE_INSTALLER = (
     b"INSTALLER",
@@ -44,6 +45,7 @@ def packages(path: Iterable[str]) -> dict[str, str]:
             name, version = _split(stem, suffix)
             item = f"package/{name}"
             if item not in found:
+                clock.block(BREATH_SECONDS)
                 known = _digest(entry.path, entry.name) if suffix == "dist-info" else ""
                 found[item] = f"{version} {known}".strip()
     return found

@@ -7,6 +7,10 @@ from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
 
+from nightproof.model import clock
+
+BREATH_SECONDS = 0.0001
+"""Between two files the interpreter goes to the steps, which the snapshot runs beside."""
 MAX_FILES = 2000
 MAX_BYTES = 32 * 1024 * 1024
 """More own code than this is cut off, in the order of its names, and said to be."""
@@ -39,6 +43,7 @@ def own_code(root: str) -> dict[str, str]:
     found: dict[str, str] = {}
     size = 0
     for file in _files(root) if root else ():
+        clock.block(BREATH_SECONDS)
         if len(found) >= MAX_FILES or size > MAX_BYTES:
             found["code/…"] = "more files, not looked at"
             break
