@@ -10,6 +10,7 @@ import typer
 
 from nightproof.cli import drift_commands
 from nightproof.cli.contract_commands import contract_app
+from nightproof.cli.env_commands import env_app
 from nightproof.cli.key_commands import keys_app
 from nightproof.cli.options import (
     After,
@@ -38,6 +39,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(contract_app, name="contract")
+app.add_typer(env_app, name="env")
 app.add_typer(keys_app, name="keys")
 
 

@@ -139,6 +139,7 @@ def _extras(found: RunSummary) -> list[str]:
     lines += [f"  artifact  {one['path']}" for one in found.artifacts]
     lines += [f"  child     {name}" for name in found.children]
     lines += [f"  changed   the code of {one.get('what')}" for one in found.code_changes]
+    lines += [f"  changed   {one.get('message')}" for one in found.environment_changes]
     lines += [f"  differs   {one.get('message')}" for one in found.divergences[:10]]
     if found.retries:
         lines.append(f"  retries   {found.retries}: `nightproof logs {found.run.run}`")

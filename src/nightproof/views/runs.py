@@ -75,6 +75,9 @@ class RunSummary:
     measures: dict[str, float]
     divergences: list[dict[str, Any]]
     code_changes: list[dict[str, Any]]
+    environment: dict[str, Any] | None
+    """The digests of the last attempt's environment, and of the blob with its items."""
+    environment_changes: list[dict[str, Any]]
     retries: int
     next: str
     """What to do now, as a command; "" where there is nothing to do."""
@@ -155,6 +158,8 @@ async def summary(reader: Reader, row: RunRow) -> RunSummary:
         measures=told.measures,
         divergences=told.divergences,
         code_changes=told.changes,
+        environment=told.environment,
+        environment_changes=told.environment_changes,
         retries=told.retries,
         next=_advice(row, shown, ledger),
     )
@@ -167,6 +172,8 @@ class _Told:
         self.measures: dict[str, float] = {}
         self.divergences: list[dict[str, Any]] = []
         self.changes: list[dict[str, Any]] = []
+        self.environment: dict[str, Any] | None = None
+        self.environment_changes: list[dict[str, Any]] = []
         self.retries = 0
         self.manifests = False
 
@@ -180,6 +187,10 @@ class _Told:
             self.divergences.append(event)
         elif kind == "code-changed":
             self.changes.append(event)
+        elif kind == "snapshot":
+            self.environment = event
+        elif kind == "environment-changed":
+            self.environment_changes.append(event)
         elif kind == "retry":
             self.retries += 1
         elif kind == EVENT:

@@ -113,6 +113,8 @@ def _event(data: dict[str, Any]) -> tuple[str, str]:
         return name, f"{message}, because {data.get('because')}"
     if name == "code-changed":
         return name, f"the code of {data.get('what')} has changed since it was recorded"
+    if name == "snapshot":
+        return name, f"in the environment {str(data.get('strict'))[:19]}"
     if name == "effect-withheld":
         return (
             name,

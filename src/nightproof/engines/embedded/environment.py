@@ -29,6 +29,8 @@ PATIENCE_SECONDS = 5.0
 """So long the end of an attempt waits for the snapshot; then it ends without one."""
 FRESH_SECONDS = 3600.0
 """A blob is put again after so long, so that no collection takes it from under its next user."""
+SOON_SECONDS = 1.0
+"""A run that is at work for so long has its environment on record from then on."""
 PAGE = 500
 NAMED = 50
 """So many changed items are recorded one by one."""
@@ -77,6 +79,7 @@ class Environment:
         # A journal in memory is gone with its process: there is nothing to compare it with.
         self._wanted = not run.settings.store.endswith(":memory:")
         self._task: asyncio.Task[None] | None = None
+        self._due: tuple[asyncio.TimerHandle, Kept] | None = None
 
     async def refuse_another(self) -> None:
         """Raise EnvironmentChanged where the last attempt's environment was another one."""
@@ -107,16 +110,22 @@ class Environment:
         if kept is None or self._run.resumed:
             self._task = self._run.loop.create_task(self._record())
         else:
-            self._note(kept)
+            # A short run writes it with its end, a long one soon: never with its first step.
+            timer = self._run.loop.call_later(SOON_SECONDS, self._note_due)
+            self._due = timer, kept
 
     async def finish(self) -> None:
         """Wait until it is recorded: only for the first run of a process is that any time."""
+        self._note_due()
         if self._task is not None and not self._task.done():
             await asyncio.wait({self._task}, timeout=PATIENCE_SECONDS)
             self._task.cancel()
 
     def leave(self) -> None:
         """Record nothing any more."""
+        if self._due is not None:
+            self._due[0].cancel()
+            self._due = None
         if self._task is not None:
             self._task.cancel()
 
@@ -149,10 +158,17 @@ class Environment:
             kept = self._environments.kept[self._subject] = await asyncio.wrap_future(future)
         return kept
 
+    def _note_due(self) -> None:
+        if self._due is not None:
+            timer, kept = self._due
+            timer.cancel()
+            self._due = None
+            self._note(kept)
+
     def _note(self, kept: Kept) -> None:
-        ledger = self._run.ledger
-        ledger.used_blobs.append(kept.blob)
-        ledger.lane.later(ledger.entry(Kind.EVENT, b"", kept.event))
+        lane = self._run.ledger.lane
+        lane.writes.append(kept.blob)
+        lane.later(self._run.ledger.entry(Kind.EVENT, b"", kept.event))
 
     async def _before(self) -> dict[str, Any] | None:
         """The snapshot event of the last attempt that has one."""

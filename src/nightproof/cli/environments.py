@@ -1,0 +1,125 @@
+"""``nightproof env show`` and ``env diff``."""
+
+from __future__ import annotations
+
+import asyncio
+from importlib.machinery import PathFinder
+from pathlib import Path
+from typing import NamedTuple
+
+from nightproof import app
+from nightproof.cli.reading import opened
+from nightproof.cli.session import Session, emit, note
+from nightproof.cli.table import rows
+from nightproof.errors import UsageError
+from nightproof.provenance.snapshot import Difference, Snapshot, capture, differences, request
+from nightproof.provenance.snapshot.compare import brief
+from nightproof.views import open_run
+from nightproof.views.environment import environment
+
+HERE = "here"
+DIFFERS = 3
+"""The exit code where the strict digests differ."""
+_OF_LOADED_LIBRARIES = ("cpus", "threads/", "numpy/", "torch/")
+
+
+class Side(NamedTuple):
+    """One of two environments; `target` says where the run's job is."""
+
+    name: str
+    target: str
+    snapshot: Snapshot
+
+
+def show(session: Session, run: str | None) -> int:
+    """Print an environment."""
+    side = _here(session, "") if run is None else _recorded(session, run)
+    found = side.snapshot
+    if session.json:
+        name = None if run is None else side.name
+        emit({"run": name, "digests": found.digests, **found.document()})
+        return 0
+    for part, items in _parts(found).items():
+        print(f"{part}  {found.digests[part]}")
+        for item, value in sorted(items.items()):
+            print(f"  {item}  {value}")
+    return 0
+
+
+def diff(session: Session, a: str, b: str) -> int:
+    """Print what differs; exit 3 where the strict digests do."""
+    if a == b == HERE:
+        raise UsageError("both sides are this process", "Name at least one run.")
+    recorded = {name: _recorded(session, name) for name in (a, b) if name != HERE}
+    target = next(iter(recorded.values())).target
+    sides = [recorded.get(name) or _here(session, target) for name in (a, b)]
+    one, other = sides[0].snapshot, sides[1].snapshot
+    live = HERE in (a, b)
+    strict = differences(one.strict, other.strict)
+    if live and not _file(target):
+        note(f"the code of {target or 'the job'} is not here: it is left out")
+        strict = [found for found in strict if not found.item.startswith("code/")]
+    numeric = differences(one.numeric, other.numeric)
+    if live:
+        # This process has loaded none of the job's libraries.
+        numeric = [found for found in numeric if not found.item.startswith(_OF_LOADED_LIBRARIES)]
+    parts = {"strict": strict, "numeric": numeric, "host": differences(one.host, other.host)}
+    if session.json:
+        emit(_document(sides, parts))
+    else:
+        _print(sides, parts)
+    return DIFFERS if strict else 0
+
+
+def _document(sides: list[Side], parts: dict[str, list[Difference]]) -> dict[str, object]:
+    return {
+        "a": sides[0].name,
+        "b": sides[1].name,
+        "differs": {"strict": bool(parts["strict"]), "numeric": bool(parts["numeric"])},
+        "items": [
+            {"part": part, **one._asdict()} for part, found in parts.items() for one in found
+        ],
+    }
+
+
+def _print(sides: list[Side], parts: dict[str, list[Difference]]) -> None:
+    body = [
+        [part, one.item, brief(one.a), brief(one.b)]
+        for part, found in parts.items()
+        for one in found
+    ]
+    if body:
+        print("\n".join(rows(["PART", "ITEM", sides[0].name, sides[1].name], body)))
+    if not parts["strict"]:
+        print("the strict environments are the same")
+
+
+def _parts(found: Snapshot) -> dict[str, dict[str, str]]:
+    return {"strict": found.strict, "numeric": found.numeric, "host": found.host}
+
+
+def _recorded(session: Session, run: str) -> Side:
+    settings = session.settings()
+
+    async def look() -> Side:
+        reader = opened(session)
+        row = await open_run(reader, run)
+        found = await environment(reader, app.open_blobs(settings), row)
+        return Side(row.name, row.target, found)
+
+    return asyncio.run(look())
+
+
+def _here(session: Session, target: str) -> Side:
+    wanted = request(_file(target), session.settings().variables, ())
+    return Side(HERE, target, capture(wanted))
+
+
+def _file(target: str) -> str:
+    """The file of the job of a target; empty where it is not here. Imports nothing."""
+    place = target.rpartition(":")[0]
+    if not place or place.endswith(".py"):
+        return place if place and Path(place).is_file() else ""
+    top = place.partition(".")[0]
+    spec = PathFinder.find_spec(top, [str(Path.cwd())]) or PathFinder.find_spec(top)
+    return spec.origin or "" if spec is not None else ""
