@@ -43,6 +43,14 @@ def test_verify_takes_an_artifact_a_manifest_or_a_run(np, ran):
         assert found["artifacts"][0]["signature"] == "none"
 
 
+def test_verify_takes_the_name_of_a_replicate(np, ran):
+    """Its number is no file's suffix; and a very long name is only unknown."""
+    again = np("run", "jobs.py:work", np.contract(), "--replicate", "--json").json
+    assert np("verify", again["run"], "--json").json["run"] == again["run"] == ran["run"] + ".1"
+    ended = np("verify", "x" * 5000)
+    assert (ended.code, "there is no run" in ended.err) == (2, True)
+
+
 def test_verify_needs_nothing_but_the_files_and_the_public_key(np, ran, tmp_path):
     """Elsewhere there is no journal; the path of the artifact is another."""
     np("keys", "new", "--dir", "keys")

@@ -217,6 +217,25 @@ def test_a_file_written_twice_has_one_manifest(night, night_contract):
     assert loaded(outcome, 1)["subject"][0]["digest"]["sha256"] == sha256_hex(b"final")
 
 
+def test_what_an_earlier_attempt_delivered_has_no_manifest(night, night_contract, killed):
+    """The record names manifests only where the attempt that completed wrote them."""
+    name = ["first.txt"]
+
+    @job
+    async def moving(contract: night_contract) -> int:
+        await artifact(name[0], name[0])
+        if name[0] != "last.txt":
+            raise killed
+        return 1
+
+    night.die(moving)
+    name[0] = "last.txt"
+    night.run(moving)
+    found = {Path(one["path"]).name: one["manifest"] for one in night.run(moving).artifacts}
+    assert found["first.txt"] is None
+    assert Path(found["last.txt"]).exists()
+
+
 def test_what_the_contract_names_is_labelled(night, tmp_path):
     """Datasets are witnessed, prompts asserted, the versions of models unverified."""
     data = tmp_path / "d.csv"
@@ -370,22 +389,3 @@ def test_the_journal_keeps_one_line_for_all_manifests(night, made):
     """However many artifacts there are."""
     assert len(night.notes(made.name, "manifest")) == 1
     assert len(night.entries(made.name, Kind.ARTIFACT)) == 2
-
-
-def test_a_manifest_that_cannot_be_written_leaves_the_run_resumable(night, night_contract):
-    """As with an artifact that cannot be written."""
-    blocked = [True]
-
-    @job
-    async def blocking(contract: night_contract) -> int:
-        made = await artifact("a.txt", "1")
-        if blocked:
-            Path(made.path + ".manifest.json").mkdir()
-        return 1
-
-    refused = night.run(blocking)
-    assert refused.status is RunStatus.RUNNING
-    assert "a.txt.manifest.json cannot be written" in str(refused.error)
-    blocked.clear()
-    next(night.folder.rglob("*.manifest.json")).rmdir()
-    assert night.run(blocking).status is RunStatus.COMPLETED

@@ -156,3 +156,22 @@ def test_the_encoding_is_dsse_s():
     """The example of the protocol's own text."""
     found = signing.encoded("http://example.com/HelloWorld", b"hello world")
     assert found == b"DSSEv1 29 http://example.com/HelloWorld 11 hello world"
+
+
+def test_a_manifest_that_cannot_be_written_leaves_the_run_resumable(night, night_contract):
+    """As with an artifact that cannot be written."""
+    blocked = [True]
+
+    @job
+    async def blocking(contract: night_contract) -> int:
+        made = await artifact("a.txt", "1")
+        if blocked:
+            Path(made.path + ".manifest.json").mkdir()
+        return 1
+
+    refused = night.run(blocking)
+    assert refused.status is RunStatus.RUNNING
+    assert "a.txt.manifest.json cannot be written" in str(refused.error)
+    blocked.clear()
+    next(night.folder.rglob("*.manifest.json")).rmdir()
+    assert night.run(blocking).status is RunStatus.COMPLETED

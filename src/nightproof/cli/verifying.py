@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -16,9 +17,9 @@ from nightproof.journal.records import RunRow
 from nightproof.model.states import Kind, RunStatus
 from nightproof.provenance import signing
 from nightproof.provenance.manifest.checking import Checked, Problem, check, check_artifact
-from nightproof.provenance.manifest.making import announced
+from nightproof.provenance.manifest.making import announced, manifest_of
 from nightproof.provenance.manifest.recorded import differences
-from nightproof.provenance.manifest.statement import SUFFIX, manifest_path
+from nightproof.provenance.manifest.statement import SUFFIX
 from nightproof.provenance.manifest.steps import Steps, read_steps
 from nightproof.views.values import parsed
 
@@ -72,9 +73,9 @@ def verify(session: Session, target: str, key: Path | None) -> int:
     verifier = None if key is None else signing.verifier(key)
     path = Path(target)
     run = None
-    if path.exists():
+    if os.path.exists(target):  # a name that is too long is no file either
         found = [_file(path, verifier)]
-    elif "/" in target or path.suffix:
+    elif "/" in target or path.suffix.strip(".0123456789"):  # work-3f0c.2 is a replicate
         raise NotFound(f"there is no file {target}", "Give an artifact, its manifest, or a run.")
     else:
         run, found = asyncio.run(_run(session, target, verifier))
@@ -92,10 +93,11 @@ def verify(session: Session, target: str, key: Path | None) -> int:
 
 def _file(path: Path, verifier: signing.Verifier | None) -> Verdict:
     """Check an artifact, given by its own name or its manifest's, with nothing but the two."""
-    if path.name.endswith(SUFFIX):
+    beside = path.with_name(path.name + SUFFIX)
+    if path.name.endswith(SUFFIX) and not beside.exists():
         artifact, manifest = path.with_name(path.name.removesuffix(SUFFIX)), path
     else:
-        artifact, manifest = path, path.with_name(path.name + SUFFIX)
+        artifact, manifest = path, beside
     data = _read(manifest, "Manifests lie beside their artifacts, as NAME.manifest.json.")
     content = _read(artifact, "Put the artifact beside its manifest.")
     checked = check(data, str(manifest), verifier)
@@ -131,6 +133,8 @@ async def _run(
         if isinstance(note, dict):
             notes[str(note["path"])] = str(note["sha256"])
     said = await announced(reader, row.id) if notes else None
+    if said:
+        notes = said.get("files", notes)
     steps = await read_steps(reader, row) if said else None
     return row.name, [
         _recorded(path, digest, set(notes), row, said, steps, verifier)
@@ -148,7 +152,7 @@ def _recorded(
     verifier: signing.Verifier | None,
 ) -> Verdict:
     """One artifact of a run: file, manifest and journal against each other."""
-    where = manifest_path(path, taken) if said else None
+    where = manifest_of(path, digest, said, taken)
     verdict = Verdict(Path(path), None if where is None else Path(where))
     content = None
     try:

@@ -137,8 +137,10 @@ def signer(folder: Path) -> Signer | None:
     path = folder / PRIVATE_NAME
     try:
         found = path.stat()
-    except OSError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
+    except OSError as error:
+        raise ConfigError(f"the key {path} cannot be read: {error.strerror}") from error
     if found.st_mode & _OTHERS:
         raise ConfigError(
             f"the private key {path} may be used by others (mode {found.st_mode & 0o777:04o})",

@@ -11,8 +11,7 @@ from nightproof.journal.protocol import Reader
 from nightproof.journal.records import AttemptRow, RunFilter, RunRow
 from nightproof.model import clock
 from nightproof.model.states import Kind, RunStatus
-from nightproof.provenance.manifest.making import EVENT
-from nightproof.provenance.manifest.statement import manifest_path
+from nightproof.provenance.manifest.making import EVENT, manifest_of
 from nightproof.views.effects import EffectView, effects
 from nightproof.views.steps import StepCount, counts
 from nightproof.views.values import iso, parsed
@@ -139,7 +138,7 @@ async def summary(reader: Reader, row: RunRow) -> RunSummary:
         if isinstance(note, dict):
             artifacts[note["path"]] = note
     for path, note in artifacts.items():
-        note["manifest"] = manifest_path(path, set(artifacts)) if told.manifests else None
+        note["manifest"] = manifest_of(path, note["sha256"], told.manifests, set(artifacts))
     ledger = await effects(reader, row)
     attempts = await reader.attempts(row.id)
     error = parsed(row.error)
@@ -175,7 +174,7 @@ class _Told:
         self.environment: dict[str, Any] | None = None
         self.environment_changes: list[dict[str, Any]] = []
         self.retries = 0
-        self.manifests = False
+        self.manifests: dict[str, Any] | None = None
 
     def add(self, event: Any) -> None:
         if not isinstance(event, dict):
@@ -194,7 +193,7 @@ class _Told:
         elif kind == "retry":
             self.retries += 1
         elif kind == EVENT:
-            self.manifests = True
+            self.manifests = event
 
 
 def _attempt(one: AttemptRow, row: RunRow) -> AttemptView:

@@ -14,7 +14,7 @@ from nightproof.engines.embedded.run import Run
 from nightproof.journal.protocol import Reader
 from nightproof.model.canonical import sha256_hex
 from nightproof.model.states import Kind
-from nightproof.provenance.manifest.making import EVENT, announced, gather
+from nightproof.provenance.manifest.making import EVENT, LISTED, announced, gather, manifest_of
 from nightproof.provenance.manifest.statement import (
     INLINE_IN_ALL,
     INLINE_STEPS,
@@ -52,14 +52,17 @@ async def stamp(run: Run) -> None:
     written = await asyncio.to_thread(_write, facts, _final(run.artifacts), names, key)
     if written.steps is not None:
         await run.ledger.spill(written.steps)
-    run.note(EVENT, {"predicate": written.predicate, "keyid": key.keyid if key else None})
-    _place(run.artifacts)
+    said: dict[str, Any] = {"predicate": written.predicate, "keyid": key.keyid if key else None}
+    files = {found["path"]: found["sha256"] for found in run.artifacts}
+    if len(files) <= LISTED:
+        said["files"] = files
+    run.note(EVENT, said)
+    _place(run.artifacts, said)
 
 
 async def placed(journal: Reader, run: int, artifacts: list[dict[str, Any]], after: int) -> None:
     """Fill in where the manifests of a recorded run are, if any were written."""
-    if await announced(journal, run, after) is not None:
-        _place(artifacts)
+    _place(artifacts, await announced(journal, run, after))
 
 
 def _final(artifacts: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -67,10 +70,10 @@ def _final(artifacts: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return list({found["path"]: found for found in artifacts}.values())
 
 
-def _place(artifacts: list[dict[str, Any]]) -> None:
+def _place(artifacts: list[dict[str, Any]], said: dict[str, Any] | None) -> None:
     taken = {found["path"] for found in artifacts}
-    for found in _final(artifacts):
-        found["manifest"] = manifest_path(found["path"], taken)
+    for found in artifacts:
+        found["manifest"] = manifest_of(found["path"], found["sha256"], said, taken)
 
 
 def _write(

@@ -10,12 +10,14 @@ from nightproof.journal.protocol import Reader
 from nightproof.journal.records import RunRow
 from nightproof.model import clock
 from nightproof.model.states import Kind
-from nightproof.provenance.manifest.statement import Facts, parse
+from nightproof.provenance.manifest.statement import Facts, manifest_path, parse
 from nightproof.provenance.manifest.steps import read_steps
 from nightproof.provenance.seeds import run_seed
 
 EVENT = "manifest"
 """The kind of log line that says that a run's manifests were written."""
+LISTED = 1000
+"""So many files are named in that line; of more, what the journal has of each path counts."""
 _PAGE = 500
 
 
@@ -69,6 +71,19 @@ def versions() -> dict[str, str]:
 async def announced(reader: Reader, run: int, after: int = -1) -> dict[str, Any] | None:
     """What the journal says of a run's manifests: the log line written last, None for none."""
     return await _last(reader, run, EVENT, after)
+
+
+def manifest_of(path: str, sha256: str, said: dict[str, Any] | None, taken: set[str]) -> str | None:
+    """Where the manifest of a recorded artifact is, given what was announced.
+
+    None where it has none: it was replaced, or an attempt before the last delivered it.
+    """
+    if said is None:
+        return None
+    files = said.get("files")
+    if files is None:
+        return manifest_path(path, taken)
+    return manifest_path(path, set(files)) if files.get(path) == sha256 else None
 
 
 async def _last(reader: Reader, run: int, kind: str, after: int = -1) -> dict[str, Any] | None:
