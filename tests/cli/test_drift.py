@@ -1,5 +1,6 @@
 """`diff`, `reproduce` and `budget` as commands."""
 
+import hashlib
 import json
 
 import pytest
@@ -185,6 +186,45 @@ def test_replicates_that_do_not_end_are_not_counted(np, drifting):
     assert ran.code == 75
     assert ran.json["unfinished"] == [f"{run}.1"]
     assert ran.json["agreement"]["raw"]["of"] == 0
+
+
+SIZES = """
+from typing import Literal
+
+from nightproof import Contract, Dataset, job, step
+
+
+class Sized(Contract):
+    task: Literal["sized"] = "sized"
+    data: Dataset
+
+
+@step
+def size(path: str) -> int:
+    with open(path) as file:
+        return len(file.read())
+
+
+@job
+async def sized(contract: Sized) -> int:
+    return await size(str(contract.data.path))
+"""
+
+
+def test_replicates_find_datasets_beside_the_contract(np):
+    """A relative dataset still lies where the contract's file was, and the journal is the same."""
+    (np.folder / "sized.py").write_text(SIZES)
+    folder = np.folder / "inputs"
+    folder.mkdir()
+    (folder / "data.csv").write_text("hello")
+    data = {"uri": "file:data.csv", "sha256": hashlib.sha256(b"hello").hexdigest()}
+    contract = {"contractVersion": "1", "task": "sized", "data": data}
+    (folder / "contract.json").write_text(json.dumps(contract))
+    run = np("run", "sized.py", "inputs/contract.json", "--json").json["run"]
+    ran = np("reproduce", run, "--times", "1", "--json")
+    assert ran.code == 0, ran.err
+    assert [one["run"] for one in ran.json["replicates"]] == [f"{run}.1"]
+    assert sorted(path.name for path in folder.iterdir()) == ["contract.json", "data.csv"]
 
 
 def test_commands_are_described(np):

@@ -164,7 +164,7 @@ def _told(
 ) -> list[str]:
     scope = extra.get("scope")
     head = f"{scope} of job '{job}'" if scope else str(extra["run"])
-    lines = [f"{head}: {len(found)} replicates compared"]
+    lines = [f"{head}: {len(found)} replicate{'s' if len(found) != 1 else ''} compared"]
     lines += [f"  {one.run}  {_words(one)}" for one in found if not one.equal_raw][:20]
     body = [
         [
