@@ -136,6 +136,7 @@ def test_an_interrupted_run_has_the_same_steps(night, night_contract, killed, ma
     assert loaded(resumed)["predicate"]["comparable"] == loaded(smooth)["predicate"]["comparable"]
     attempts = loaded(resumed)["predicate"]["runDetails"]["metadata"]["attempts"]
     assert [one["outcome"] for one in attempts] == ["died", "completed"]
+    assert ["finishedOn" in one for one in attempts] == [False, True]
 
 
 def test_a_failure_that_was_tried_again_does_not_count(night, night_contract):

@@ -7,7 +7,7 @@ import sys
 from typing import Any
 
 from nightproof.journal.protocol import Reader
-from nightproof.journal.records import RunRow
+from nightproof.journal.records import AttemptRow, RunRow
 from nightproof.model import clock
 from nightproof.model.states import Kind
 from nightproof.provenance.manifest.statement import Facts, manifest_path, parse
@@ -26,15 +26,9 @@ async def gather(
 ) -> Facts:
     """What the manifests of a run that completes now say; `code` is its job's digest."""
     finished = clock.now_ms()
-    attempts = [
-        {
-            "n": one.n,
-            "startedOn": _time(one.started),
-            "finishedOn": _time(finished if one.ended is None else one.ended),
-            "outcome": one.outcome or ("completed" if one.n == row.attempts else "died"),
-        }
-        for one in await reader.attempts(row.id)
-    ]
+    attempts = [_attempt(one) for one in await reader.attempts(row.id)]
+    # The last one is this one, which is about to end.
+    attempts[-1] |= {"finishedOn": _time(finished), "outcome": "completed"}
     snapshot = await _last(reader, row.id, "snapshot")
     return Facts(
         run=row.name,
@@ -52,6 +46,13 @@ async def gather(
         finished=_time(finished),
         steps=await read_steps(reader, row),
     )
+
+
+def _attempt(one: AttemptRow) -> dict[str, Any]:
+    """An attempt; nobody knows when one that died did."""
+    ended = None if one.ended is None else _time(one.ended)
+    outcome = one.outcome or "died"
+    return {"n": one.n, "startedOn": _time(one.started), "finishedOn": ended, "outcome": outcome}
 
 
 def versions() -> dict[str, str]:
