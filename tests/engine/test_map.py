@@ -7,7 +7,9 @@ import tracemalloc
 import pytest
 
 from nightproof import Retry, StepFailed, job, step
-from nightproof.errors import CodecError, MisuseError
+from nightproof.engines.embedded import Engine
+from nightproof.errors import CodecError, MisuseError, StoreFull
+from nightproof.stores.sqlite import SqliteJournal
 
 
 def test_results_come_in_the_order_of_the_items(night, night_contract):
@@ -342,3 +344,34 @@ def test_expiring_steps_cannot_be_mapped(night, night_contract):
 
     with pytest.raises(MisuseError, match="cannot be mapped"):
         night.value(main)
+
+
+def test_no_result_leaves_a_map_before_its_commit(night, night_contract, monkeypatch):
+    """Items overlap with the commits before them; the map itself waits for all of them."""
+    full, returned = [], []
+    commit = SqliteJournal.commit
+
+    def refuse(journal, batches):
+        if full:
+            raise StoreFull("no space left")
+        return commit(journal, batches)
+
+    monkeypatch.setattr(SqliteJournal, "commit", refuse)
+    # As beside another run: commits are shared, and made in the next turn of the loop.
+    monkeypatch.setattr(Engine, "alone", False)
+
+    @step
+    async def double(n: int) -> int:
+        await asyncio.sleep(0.001)
+        return 2 * n
+
+    @job
+    async def main(contract: night_contract) -> int:
+        await double.map(range(4), concurrency=4)
+        full.append(1)
+        returned.append(await double.map(range(10, 14), concurrency=4))
+        return 0
+
+    with pytest.raises(StoreFull):
+        night.value(main)
+    assert returned == []
