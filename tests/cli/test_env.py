@@ -1,5 +1,9 @@
 """`nightproof env`: what a run was worked on in, and what differs."""
 
+import base64
+import hashlib
+import os
+
 import pytest
 
 
@@ -96,3 +100,21 @@ def test_a_resume_elsewhere_is_shown_and_refused_under_strict(np):
     assert shown["environment"]["strict"].startswith("sha256:")
     assert "tz (UTC -> Asia/Tokyo)" in np("show", name).out
     assert "environment has changed" in np("logs", name).out
+
+
+def test_verify_finds_an_edit_that_time_and_size_hide(np):
+    """Every installed file is hashed; an edited one is named, and the command exits 3."""
+    data = b"PHASE = 1\n"
+    hashed = base64.urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b"=").decode()
+    site = np.folder / "site"
+    info = site / "moon-1.0.dist-info"
+    info.mkdir(parents=True)
+    (site / "moon.py").write_bytes(b"PHASE = 2\n")
+    (info / "RECORD").write_text(f"moon.py,sha256={hashed},{len(data)}\n")
+    os.utime(site / "moon.py", ns=(1, 1))
+    quick = np("env", "show", "--json", PYTHONPATH=str(site))
+    assert (quick.code, "edited/moon/moon.py" in quick.out) == (0, False)
+    full = np("env", "show", "--verify", "--json", PYTHONPATH=str(site))
+    assert full.code == 3
+    assert full.json["strict"]["edited/moon/moon.py"].startswith("sha256:")
+    assert np("env", "show", "some-run", "--verify").code == 2

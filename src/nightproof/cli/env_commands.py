@@ -17,6 +17,9 @@ def env_show(
         str | None,
         typer.Argument(metavar="[RUN]", help="Default: this process.", autocompletion=names),
     ] = None,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Here: hash every installed file; exit 3 on an edit.")
+    ] = False,
     json: Json = False,
     store: Store = None,
     debug: Debug = False,
@@ -24,7 +27,7 @@ def env_show(
     """Show the environment of a run's last attempt, or the one here and now."""
     from nightproof.cli import environments
 
-    end(environments.show(session(store, debug, json), run))
+    end(environments.show(session(store, debug, json), run, verify))
 
 
 @env_app.command("diff")

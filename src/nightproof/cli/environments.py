@@ -19,7 +19,7 @@ from nightproof.views.environment import environment
 
 HERE = "here"
 DIFFERS = 3
-"""The exit code where the strict digests differ."""
+"""The exit code where the strict digests differ, or installed files were edited."""
 _OF_LOADED_LIBRARIES = ("cpus", "threads/", "numpy/", "torch/")
 
 
@@ -31,19 +31,29 @@ class Side(NamedTuple):
     snapshot: Snapshot
 
 
-def show(session: Session, run: str | None) -> int:
-    """Print an environment."""
-    side = _here(session, "") if run is None else _recorded(session, run)
+def show(session: Session, run: str | None, verify: bool = False) -> int:
+    """Print an environment; with `verify` every installed file is hashed, exit 3 on an edit."""
+    if verify and run is not None:
+        raise UsageError(
+            "--verify hashes the files that are installed here",
+            "Give no run; `nightproof env diff RUN here` compares a run's environment with this.",
+        )
+    side = _here(session, "", verify) if run is None else _recorded(session, run)
     found = side.snapshot
+    edits = sorted(item for item in found.strict if item.startswith("edited/")) if verify else []
     if session.json:
         name = None if run is None else side.name
         emit({"run": name, "digests": found.digests, **found.document()})
-        return 0
+        return DIFFERS if edits else 0
     for part, items in _parts(found).items():
         print(f"{part}  {found.digests[part]}")
         for item, value in sorted(items.items()):
             print(f"  {item}  {value}")
-    return 0
+    if verify:
+        hashed = found.host["installed/verified"]
+        told = f"{len(edits)} edited" if edits else "all as they were installed"
+        note(f"{hashed} of installed packages hashed: {told}")
+    return DIFFERS if edits else 0
 
 
 def diff(session: Session, a: str, b: str) -> int:
@@ -110,9 +120,9 @@ def _recorded(session: Session, run: str) -> Side:
     return asyncio.run(look())
 
 
-def _here(session: Session, target: str) -> Side:
+def _here(session: Session, target: str, verify: bool = False) -> Side:
     wanted = request(_file(target), session.settings().variables, ())
-    return Side(HERE, target, capture(wanted))
+    return Side(HERE, target, capture(wanted, verify))
 
 
 def _file(target: str) -> str:

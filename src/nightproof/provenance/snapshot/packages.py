@@ -11,8 +11,10 @@ import os
 import re
 from collections.abc import Iterable
 from hashlib import sha256
+from typing import NamedTuple
 
 from nightproof.model import clock
+from nightproof.provenance.snapshot.installed import Distribution
 from nightproof.provenance.snapshot.source import BREATH_SECONDS, editable_digest
 
 _OF_THE_INSTALLER = (
@@ -26,13 +28,21 @@ _OF_THE_INSTALLER = (
 )
 
 
-def packages(path: Iterable[str]) -> dict[str, str]:
-    """``{"package/<name>": "<version> sha256:<hex>"}`` for the distributions on `path`.
+class Packages(NamedTuple):
+    """``{"package/<name>": "<version> sha256:<hex>"}``, and where those with a RECORD lie."""
+
+    items: dict[str, str]
+    distributions: list[Distribution]
+
+
+def packages(path: Iterable[str]) -> Packages:
+    """The distributions on `path`.
 
     Found by the names of their folders; of two with one name the first on the path
     counts, as it does for imports. Where there is no RECORD the version stands alone.
     """
     found: dict[str, str] = {}
+    distributions: list[Distribution] = []
     for folder in path:
         try:
             entries = sorted(os.scandir(folder or "."), key=lambda entry: entry.name)
@@ -44,11 +54,18 @@ def packages(path: Iterable[str]) -> dict[str, str]:
                 continue
             name, version = _split(stem, suffix)
             item = f"package/{name}"
-            if item not in found:
-                clock.block(BREATH_SECONDS)
-                known = _digest(entry.path, entry.name) if suffix == "dist-info" else ""
+            if item in found:
+                continue
+            found[item] = version
+            clock.block(BREATH_SECONDS)
+            read = _read(entry.path) if suffix == "dist-info" else None
+            if read is not None:
+                record, written = read
+                rows = wheel_rows(record, entry.name)
+                known = editable_digest(entry.path) or _digest(rows)
                 found[item] = f"{version} {known}".strip()
-    return found
+                distributions.append(Distribution(name, folder, written, rows))
+    return Packages(found, distributions)
 
 
 def _split(stem: str, suffix: str) -> tuple[str, str]:
@@ -61,16 +78,20 @@ def _split(stem: str, suffix: str) -> tuple[str, str]:
     return re.sub(r"[-_.]+", "-", name).lower(), version
 
 
-def _digest(folder: str, name: str) -> str:
+def _read(folder: str) -> tuple[bytes, int] | None:
+    """The RECORD in a folder, and when it was written, in nanoseconds."""
     try:
         with open(f"{folder}/RECORD", "rb") as file:
-            record = file.read()
+            return file.read(), os.fstat(file.fileno()).st_mtime_ns
     except OSError:
-        return ""
-    return editable_digest(folder) or "sha256:" + sha256(normalised(record, name)).hexdigest()
+        return None
 
 
-def normalised(record: bytes, folder: str) -> bytes:
+def _digest(rows: list[bytes]) -> str:
+    return "sha256:" + sha256(b"\n".join(rows)).hexdigest()
+
+
+def wheel_rows(record: bytes, folder: str) -> list[bytes]:
     """The rows of a RECORD that are the same wherever and by whatever it was installed.
 
     `folder` is the name of the ``.dist-info`` folder that holds it.
@@ -84,4 +105,4 @@ def normalised(record: bytes, folder: str) -> bytes:
             continue
         if file not in left_out:
             kept.append(row)
-    return b"\n".join(sorted(kept))
+    return sorted(kept)
