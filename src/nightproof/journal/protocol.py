@@ -19,6 +19,7 @@ from nightproof.journal.records import (
     RunFilter,
     RunRow,
     SignalRow,
+    UseBlob,
     Wanted,
 )
 
@@ -159,6 +160,14 @@ class Journal(Reader, Protocol):
 
     async def due(self, now_ms: int) -> list[RunRow]:
         """Runs that nobody works on and that could go on now, oldest first."""
+        ...
+
+    async def annotate(self, run: int, data: bytes, blobs: Sequence[UseBlob] = ()) -> bool:
+        """Add an event to the history of a run that no process works on.
+
+        `blobs` are what it refers to. False where a process does work on it: then
+        nothing is written.
+        """
         ...
 
     async def retain(

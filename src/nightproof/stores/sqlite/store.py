@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from zlib import crc32
 
 import apsw
@@ -24,6 +24,7 @@ from nightproof.journal.records import (
     UseBlob,
     Wanted,
     Write,
+    event,
 )
 from nightproof.model import clock
 from nightproof.model.states import EffectState, RunStatus
@@ -39,6 +40,7 @@ from nightproof.stores.sqlite.reads import SqliteReader, effect_row
 from nightproof.stores.sqlite.schema import EFFECT_COLUMNS
 
 _OPEN = "SELECT 1 FROM run WHERE id = ? AND status IN ('running', 'parked')"
+_FREE = "SELECT 1 FROM run WHERE id = ? AND owner_host IS NULL"
 _INSERT_ENTRY = "INSERT INTO entry VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _INSERT_FENCED = (
     "INSERT INTO entry SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? "
@@ -266,6 +268,18 @@ class SqliteJournal(SqliteReader):
             )
             self._db.execute(_WAKE, (row.run, f" [{key}] has an unknown outcome", now))
         return row
+
+    async def annotate(self, run: int, data: bytes, blobs: Sequence[UseBlob] = ()) -> bool:
+        """See :class:`nightproof.journal.protocol.Journal`."""
+        with explained(self._db.path), self._db.transaction():
+            if self._db.execute(_FREE, (run,)).get is None:
+                return False
+            last = self._db.execute("SELECT max(seq) FROM entry WHERE run = ?", (run,)).get
+            seq = 0 if last is None else int(last) + 1
+            self._db.execute(_INSERT_ENTRY, event(run, seq, clock.now_ms(), data))
+            for use in blobs:
+                self._apply(run, use)
+        return True
 
     async def retain(
         self, finished_before: int, keep: int, job: str | None, dry_run: bool
