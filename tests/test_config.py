@@ -55,6 +55,11 @@ def test_without_any_source_the_defaults_hold(tmp_path: Path):
         ("store = 4", "store"),
         ('variables = "REGION"', "variables"),
         ("variables = [1]", "variables"),
+        ('files = "data"', "files"),
+        ("hosts = 4", "hosts"),
+        ('programs = [""]', "programs"),
+        ('witness = "no"', "witness"),
+        ("keep_reads = 1", "keep_reads"),
     ],
 )
 def test_nonsense_names_the_setting(tmp_path: Path, text: str, part: str):
@@ -69,6 +74,15 @@ def test_nonsense_in_the_environment_names_the_variable(tmp_path: Path):
     """Not a number of seconds."""
     with pytest.raises(ConfigError, match="NIGHTPROOF_LEASE"):
         load(tmp_path, {"NIGHTPROOF_LEASE": "soon"})
+
+
+def test_switches_in_the_environment(tmp_path: Path):
+    """Words that people use for true and false, and nothing else."""
+    found = load(tmp_path, {"NIGHTPROOF_WITNESS": "0", "NIGHTPROOF_KEEP_READS": "False"})
+    assert (found.witness, found.keep_reads) == (False, False)
+    assert load(tmp_path, {}).witness
+    with pytest.raises(ConfigError, match="NIGHTPROOF_WITNESS"):
+        load(tmp_path, {"NIGHTPROOF_WITNESS": "perhaps"})
 
 
 @pytest.mark.parametrize(

@@ -44,6 +44,22 @@ class Settings:
     """Environment variables that results may depend on: names or patterns (``APP_*``).
 
     They are part of an attempt's snapshot; of what looks like a secret, only the name."""
+    files: Sequence[str] = ()
+    """Files and folders that jobs may read besides their contract's datasets.
+
+    Names or patterns (``data/*.csv``, ``~/.config/tool``); a folder stands for all in it."""
+    hosts: Sequence[str] = ()
+    """Hosts that jobs may ask: names, patterns (``*.example.com``), or ``name:port``."""
+    programs: Sequence[str] = ()
+    """Programs that jobs may start: names, paths or patterns."""
+    witness: bool = True
+    """Whether it is recorded what an attempt reads."""
+    keep_reads: bool = True
+    """Whether undeclared files and variables are kept, so that `explain` can put them back.
+
+    Small ones that do not look like a secret, at most 8 MiB an attempt."""
+    timezone: str = "UTC"
+    """The zone of local times in isolated attempts (``--isolate``): a name like ``Europe/Berlin``."""
 
     def __post_init__(self) -> None:
         for name in ("lease", "park_after", "grace"):
@@ -53,7 +69,7 @@ class Settings:
                 raise ConfigError(f"{name}: expected a positive number of seconds, got {value!r}")
         if self.durability not in ("full", "normal"):
             raise ConfigError(f"durability: expected 'full' or 'normal', got {self.durability!r}")
-        for name in ("store", "blobs", "artifacts", "keys"):
+        for name in ("store", "blobs", "artifacts", "keys", "timezone"):
             if not isinstance(getattr(self, name), str):
                 raise ConfigError(f"{name}: expected a text, got {getattr(self, name)!r}")
         if not isinstance(self.concurrency, Mapping):
@@ -64,13 +80,16 @@ class Settings:
         for step, bound in self.concurrency.items():
             if type(bound) is not int or bound < 1:
                 raise ConfigError(f"concurrency.{step}: expected a positive integer, got {bound!r}")
-        names: Any = self.variables
-        listed = isinstance(names, Sequence) and not isinstance(names, str)
-        if not (listed and all(isinstance(name, str) and name for name in names)):
-            raise ConfigError(
-                f"variables: expected a list of names, got {names!r}",
-                'Write variables = ["REGION", "APP_*"].',
-            )
+        for name, example in _LISTS.items():
+            names: Any = getattr(self, name)
+            listed = isinstance(names, Sequence) and not isinstance(names, str)
+            if not (listed and all(isinstance(each, str) and each for each in names)):
+                raise ConfigError(
+                    f"{name}: expected a list of names, got {names!r}", f"Write {name} = {example}."
+                )
+        for name in _SWITCHES:
+            if not isinstance(getattr(self, name), bool):
+                raise ConfigError(f"{name}: expected true or false, got {getattr(self, name)!r}")
 
     def override(self, **given: Any) -> Settings:
         """A copy with every value of `given` that is not None."""
@@ -81,6 +100,17 @@ _NAMES = {item.name for item in fields(Settings)}
 VARIABLES = tuple(sorted(f"NIGHTPROOF_{name.upper()}" for name in _NAMES - {"concurrency"}))
 """The environment variables that settings are read from."""
 _NUMBERS = {"lease", "park_after", "grace"}
+_LISTS = {
+    "variables": '["REGION", "APP_*"]',
+    "files": '["data/*.csv", "~/.config/tool"]',
+    "hosts": '["api.example.com"]',
+    "programs": '["git"]',
+}
+"""Settings that are lists of names, each with an example."""
+_SWITCHES = {"witness", "keep_reads"}
+_WORDS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+HANDED_OVER = "NIGHTPROOF_SETTINGS"
+"""Set for an isolated attempt: the settings that its parent found, as JSON, in place of files."""
 
 
 def load(
@@ -90,10 +120,29 @@ def load(
 
     Raises ConfigError that names the setting and where it came from.
     """
-    merged: dict[str, Any] = _from_files(folder or Path.cwd())
-    merged.update(_from_environment(os.environ if environ is None else environ))
+    environ = os.environ if environ is None else environ
+    handed = environ.get(HANDED_OVER)
+    merged = _read_over(handed) if handed else _from_files(folder or Path.cwd())
+    merged.update(_from_environment(environ))
     merged.update({name: value for name, value in flags.items() if value is not None})
     return Settings(**merged)
+
+
+def hand_over(settings: Settings) -> str:
+    """`settings` as the text that a child process finds in `HANDED_OVER`."""
+    import json  # for isolated attempts only
+
+    plain = {name: getattr(settings, name) for name in sorted(_NAMES)}
+    return json.dumps(plain, default=lambda one: dict(one) if isinstance(one, Mapping) else [*one])
+
+
+def _read_over(text: str) -> dict[str, Any]:
+    import json
+
+    try:
+        return _checked(json.loads(text), HANDED_OVER)
+    except (ValueError, AttributeError):
+        raise ConfigError(f"{HANDED_OVER} is not what nightproof sets", "Unset it.") from None
 
 
 def _from_files(folder: Path) -> dict[str, Any]:
@@ -137,13 +186,17 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
         text = environ.get(variable)
         if not text:
             continue
-        if name == "variables":
+        if name in _LISTS:
             found[name] = [part.strip() for part in text.split(",") if part.strip()]
         elif name in _NUMBERS:
             try:
                 found[name] = float(text)
             except ValueError:
                 raise ConfigError(f"{variable}: expected seconds, got {text!r}") from None
+        elif name in _SWITCHES:
+            if text.lower() not in _WORDS:
+                raise ConfigError(f"{variable}: expected true or false, got {text!r}")
+            found[name] = _WORDS[text.lower()]
         else:
             found[name] = text
     return found

@@ -33,6 +33,8 @@
         ├── NotDone                 raised by an effect: it certainly did not happen
         ├── ExpectationFailed       expect(...) was not met
         ├── DeadlineExceeded        the run's deadline has passed
+        ├── ModelMismatch           another model answered than the contract pins, and it halts
+        ├── UndeclaredRead          --strict, and something was read that nothing declares
         └── MisuseError             the library was called in a way that cannot work
     Transient                       raise it to ask for a retry; .retry_after in seconds
     Exhausted                       a quota is used up; .resets_at says until when
@@ -237,6 +239,14 @@ class ExpectationFailed(Permanent):
 
 class DeadlineExceeded(Permanent):
     """The run's deadline has passed."""
+
+
+class UndeclaredRead(Permanent):
+    """Something was read that neither contract nor settings declare, and ``strict`` was asked for."""
+
+
+class ModelMismatch(Permanent):
+    """Another model answered than the contract pins, and its pin halts the run on that."""
 
 
 class MisuseError(Permanent):
