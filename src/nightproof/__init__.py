@@ -19,6 +19,7 @@ from nightproof.errors import (
     EffectHeld,
     Exhausted,
     Interrupted,
+    ModelMismatch,
     NightproofError,
     NotDone,
     Permanent,
@@ -33,6 +34,7 @@ from nightproof.model.retry import Retry
 
 if TYPE_CHECKING:
     from nightproof.contract import Dataset, ModelPin, PromptId, Window
+    from nightproof.durable.served import served
 
 __version__ = "0.1.0"
 
@@ -49,6 +51,7 @@ __all__ = [
     "Exhausted",
     "Interrupted",
     "Job",
+    "ModelMismatch",
     "ModelPin",
     "NightproofError",
     "NotDone",
@@ -74,6 +77,7 @@ __all__ = [
     "now",
     "once",
     "random",
+    "served",
     "sleep",
     "sleep_until",
     "step",
@@ -84,8 +88,16 @@ __all__ = [
 assert _app is not None
 
 
+_LATER = {"served": "nightproof.durable.served"}
+
+
 def __getattr__(name: str) -> Any:
-    """Load the contract's models when they are asked for: each costs start-up time."""
+    """Load what few jobs use when it is asked for: each costs start-up time."""
     if name in ("Dataset", "ModelPin", "PromptId", "Window"):
         return getattr(_contract, name)
+    if name in _LATER:
+        from importlib import import_module
+
+        value = globals()[name] = getattr(import_module(_LATER[name]), name)
+        return value
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

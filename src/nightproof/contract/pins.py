@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import AfterValidator, BeforeValidator, Field, JsonValue
 
 from nightproof.contract.base import ContractModel
 from nightproof.contract.findings import Fault, shown
-from nightproof.contract.patterns import HEX, HEX_HINT, PROMPT, PROMPT_HINT, sha256_fault
+from nightproof.contract.patterns import (
+    HEX,
+    HEX_HINT,
+    PROMPT,
+    PROMPT_HINT,
+    alias_fault,
+    sha256_fault,
+)
 from nightproof.model.canonical import MAX_INT
 
 
@@ -56,7 +63,8 @@ class ModelPin(ContractModel):
     `id` is what the team calls it, `pinned_version` the version that is requested
     from the provider: never an alias, which means another model next month.
     `seed` beyond 2^53 is written as text. `params` are further parameters in the
-    provider's own words.
+    provider's own words. `on_mismatch` says what becomes of a run that another
+    version answered: "record" (or None) notes it, "halt" fails it with ModelMismatch.
     """
 
     id: str
@@ -66,8 +74,73 @@ class ModelPin(ContractModel):
         None
     )
     params: dict[str, JsonValue] | None = None
+    # None and not "record": a new default would give every contract with a pin a new digest.
+    on_mismatch: Literal["record", "halt"] | None = None
 
     @property
     def seed_value(self) -> int | None:
         """The seed as a number, however it was written."""
         return None if self.seed is None else int(self.seed)
+
+
+Status = Literal["matched", "mismatched", "alias echoed", "not reported"]
+"""How far the model that answered is known to be the one that was asked for."""
+
+
+class Pinned(NamedTuple):
+    """What of a pin bears on an answer; `halt`: a mismatch fails the run."""
+
+    id: str
+    version: str
+    halt: bool
+
+
+def pins_of(document: Any) -> list[Pinned]:
+    """Every model pin in a contract's JSON, in order."""
+    found: list[Pinned] = []
+    if isinstance(document, dict):
+        version = document.get("pinnedVersion")
+        if isinstance(version, str):
+            halt = document.get("onMismatch") == "halt"
+            found.append(Pinned(str(document.get("id", "")), bare(version), halt))
+        document = list(document.values())
+    if isinstance(document, list):
+        for item in document:
+            found += pins_of(item)
+    return found
+
+
+def pin_for(requested: str, pins: list[Pinned]) -> Pinned | None:
+    """The pin that a request for `requested` goes by: by its version, else by its id."""
+    name = bare(requested)
+    versions = [pin for pin in pins if pin.version == name]
+    return next(iter([*versions, *(pin for pin in pins if pin.id == name)]), None)
+
+
+def bare(name: str) -> str:
+    """A model's name without the path that some providers put before it.
+
+    ``models/gemini-3.5-flash-002`` (Gemini), ``publishers/google/models/…`` (Vertex).
+    """
+    head, _, tail = name.rpartition("models/")
+    return tail if not head or head.endswith("/") else name
+
+
+def status_of(requested: str, reported: str | None, pin: Pinned | None = None) -> Status:
+    """What a provider's report of the model that answered is worth.
+
+    *matched*: it names a version, and that is the pinned one; without a pin, the one
+    that was requested, or a version of the alias that was. *alias echoed*: it repeats
+    the alias (or the pin's id), which says nothing of the version behind it.
+    *mismatched*: it names another model. *not reported*: it names none.
+    """
+    if not reported:
+        return "not reported"
+    name, asked = bare(reported), bare(requested)
+    wanted = asked if pin is None else pin.version
+    if name == wanted:
+        return "alias echoed" if alias_fault(wanted, pin.id if pin else None) else "matched"
+    if pin is not None:
+        return "alias echoed" if name == pin.id else "mismatched"
+    version_of = alias_fault(asked) and name.startswith((f"{asked}-", f"{asked}@"))
+    return "matched" if version_of and not alias_fault(name) else "mismatched"

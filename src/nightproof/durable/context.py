@@ -40,6 +40,11 @@ class Runtime(Protocol):
     Steps, effects and jobs appear as Any: their classes stand above this module.
     """
 
+    @property
+    def contract(self) -> bytes:
+        """The run's contract, as JSON."""
+        ...
+
     def call(
         self, step: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Coroutine[Any, Any, Any]: ...

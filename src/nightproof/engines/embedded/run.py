@@ -73,6 +73,10 @@ class Run(Attempt):
         self._never: asyncio.Future[Any] | None = None
         self._leaving: asyncio.Task[None] | None = None
 
+    @property
+    def contract(self) -> bytes:
+        return self.row.contract
+
     def call(
         self, step: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Coroutine[Any, Any, Any]:
