@@ -1,14 +1,16 @@
 """The pytest plugin: fixtures for tests of jobs.
 
-`drill` kills a job at every crash point and compares, `fake_clock` makes sleeps
-take no time, `memory_store` gives a test a store of its own. nightproof itself is
-imported when a test asks for one of them, so that pytest starts as fast as without.
+`assert_reproducible` runs a job several times and insists on one result, `golden`
+compares with files that were kept (``--update-golden`` writes them), `drill` kills a
+job at every crash point and compares, `fake_clock` makes sleeps take no time,
+`memory_store` gives a test a store of its own. nightproof itself is imported when a
+test asks for one of them, so that pytest starts as fast as without.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +21,27 @@ if TYPE_CHECKING:
     from nightproof.durable.job import Job
     from nightproof.testing.fake import FakeClock
     from nightproof.testing.report import Report
+    from nightproof.testing.reproducing import Reproduced
+
+_written = pytest.StashKey[list[str]]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add ``--update-golden``."""
+    parser.getgroup("nightproof").addoption(
+        "--update-golden",
+        action="store_true",
+        help="Write golden files that are missing or differ, instead of failing.",
+    )
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    """Say which golden files were written: a person has to look at them."""
+    written = config.stash.get(_written, None) or []
+    for path in sorted(set(written)):
+        terminalreporter.write_line(f"golden file written: {path}")
 
 
 class Drill:
@@ -83,6 +106,90 @@ class Drill:
         path = self._folder / f"contract-{self._contracts}.json"
         path.write_text(text, encoding="utf-8")
         return str(path)
+
+
+class Reproducer:
+    """What the fixture `assert_reproducible` gives."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def __call__(
+        self,
+        job: Job[Any, Any],
+        contract: Contract | Mapping[str, Any] | str | Path,
+        times: int = 3,
+        *,
+        exact: bool = False,
+        processes: bool = False,
+        results: Mapping[str, Any] | None = None,
+    ) -> Reproduced:
+        """As :func:`nightproof.testing.assert_reproducible`, in the test's own folder."""
+        __tracebackhide__ = True
+        from nightproof.testing.reproducing import assert_reproducible
+
+        return assert_reproducible(
+            job, contract, times, exact=exact, processes=processes, results=results,
+            folder=self._folder,
+        )  # fmt: skip
+
+
+class Golden:
+    """What the fixture `golden` gives."""
+
+    def __init__(self, folder: Path, config: pytest.Config) -> None:
+        self._folder = folder
+        self._config = config
+
+    def __call__(
+        self,
+        actual: Any,
+        name: str | None = None,
+        *,
+        normalise: Job[Any, Any] | Sequence[str | Callable[[Any], Any]] | None = None,
+    ) -> None:
+        """Compare `actual` with the file `name` in the folder ``golden`` beside the test.
+
+        `actual` is what :func:`nightproof.testing.assert_golden` takes, or what
+        `assert_reproducible` returned: then `name` is that of its artifact. Of an
+        artifact or path, `name` may be left out. Fails the test where they differ.
+        """
+        __tracebackhide__ = True
+        from nightproof import Artifact
+        from nightproof.errors import MisuseError
+        from nightproof.testing.golden import assert_golden
+        from nightproof.testing.reproducing import Delivered, Reproduced
+
+        if isinstance(actual, Reproduced) and name is not None:
+            actual = actual.artifact(name)
+        if name is None and isinstance(actual, Delivered):
+            name = actual.name
+        elif name is None and isinstance(actual, (Path, Artifact)):
+            name = Path(actual if isinstance(actual, Path) else actual.path).name
+        path = (self._folder / (name or "")).resolve()
+        if self._folder.resolve() not in path.parents:
+            raise MisuseError(
+                f"golden({actual!r:.60}, {name!r}): that names no file in {self._folder}",
+                'Write golden(actual, "name.txt").',
+            )
+        update = bool(self._config.getoption("--update-golden"))
+        told = assert_golden(actual, path, normalise=normalise, update=update)
+        if told == "written":
+            self._config.stash.setdefault(_written, []).append(str(path))
+        elif told != "same":
+            print(f"{path}: {told}")  # noqa: T201  shown with -rP: normalising hides nothing
+
+
+@pytest.fixture
+def assert_reproducible(tmp_path_factory: pytest.TempPathFactory) -> Reproducer:
+    """Runs a job afresh and compares: ``assert_reproducible(nightly, contract, times=3)``."""
+    return Reproducer(tmp_path_factory.mktemp("reproducible"))
+
+
+@pytest.fixture
+def golden(request: pytest.FixtureRequest) -> Golden:
+    """Compares with a file that was kept: ``golden(made, "report.md")``."""
+    return Golden(request.path.parent / "golden", request.config)
 
 
 @pytest.fixture

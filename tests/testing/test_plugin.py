@@ -211,4 +211,5 @@ def test_plugin_is_registered():
     points = tomllib.loads(project.read_text())["project"]["entry-points"]["pytest11"]
     assert points == {"nightproof": "nightproof_pytest"}
     module = __import__(points["nightproof"])
-    assert {"drill", "fake_clock", "memory_store"} <= set(vars(module))
+    fixtures = {"assert_reproducible", "drill", "fake_clock", "golden", "memory_store"}
+    assert fixtures <= set(vars(module))

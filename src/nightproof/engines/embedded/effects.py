@@ -319,7 +319,10 @@ class _Act:
         row = await run.ledger.journal.effect(self.key)
         if row is None or row.state is not EffectState.CONFIRMED:
             run.note("effect-withheld", {"effect": self.effect.name, "key": self.key})
-            return await self._record(b"", None, executed=False)
+            data, answers = b"", run.options.answers
+            if self.effect.name in answers:
+                data = await run.steps.encoded(self.effect, answers[self.effect.name])
+            return await self._record(data, None, executed=False)
         if row.digest != self.digest:
             run.diverged(
                 {

@@ -34,6 +34,8 @@ class Options(NamedTuple):
     """Results recorded by other code are refused."""
     concurrency: Mapping[str, int] = MappingProxyType({})
     """Bounds of maps by step name; they win over everything else."""
+    answers: Mapping[str, Any] = MappingProxyType({})
+    """What effects give, by name, where a replicate withholds them and none is on record."""
 
 
 class Ending(NamedTuple):
