@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import signal
 
 import pytest
 
@@ -186,6 +187,79 @@ def test_replicates_that_do_not_end_are_not_counted(np, drifting):
     assert ran.code == 75
     assert ran.json["unfinished"] == [f"{run}.1"]
     assert ran.json["agreement"]["raw"]["of"] == 0
+
+
+def test_reproduce_goes_on_with_what_did_not_end(np, drifting):
+    """A replicate that waited or was killed is finished before a new one is made."""
+    run = drifting(wait=True)
+    np("signal", run, "never", '"x"')
+    assert np("resume", run).code == 0
+    assert np("reproduce", run, "--times", "1").code == 75
+    again = np("reproduce", run, "--times", "1", "--json")
+    assert again.code == 75
+    assert again.json["unfinished"] == [f"{run}.1"]
+    np("signal", f"{run}.1", "never", '"x"')
+    ended = np("reproduce", run, "--times", "2", "--json")
+    assert [one["run"] for one in ended.json["replicates"]] == [f"{run}.1"]
+    assert ended.json["unfinished"] == [f"{run}.2"]
+    assert np.told() == ["7"]
+
+
+def test_replicates_with_effects_are_left_alone(np, drifting):
+    """What may act on the world is never gone on with by the way."""
+    run = drifting(wait=True)
+    np("signal", run, "never", '"x"')
+    assert np("resume", run).code == 0
+    assert drifting("--replicate", "--effects", wait=True) == f"{run}.1"
+    ran = np("reproduce", run, "--times", "1", "--json")
+    assert ran.json["unfinished"] == [f"{run}.2"]
+
+
+def test_an_interrupted_reproduce_goes_on(np, drifting):
+    """SIGTERM reaches the replicate; what was compared is told, and the next call finishes it."""
+    (np.folder / "slow.py").write_text(SLOW)
+    contract = json.dumps({"contractVersion": "1", "task": "slow"})
+    run = np("run", "slow.py", contract, "--json").json["run"]
+    (np.folder / "begun").unlink()
+    slowly = {"SLOW": "1", "NIGHTPROOF_GRACE": "0.1"}
+    child = np.start("reproduce", run, "--times", "3", "--json", **slowly)
+    np.wait_until((np.folder / "begun").exists)
+    child.send_signal(signal.SIGTERM)
+    ended = np.ended(child)
+    assert ended.code == 75, ended
+    assert ended.json["replicates"] == []
+    (np.folder / "go").touch()
+    ended = np("reproduce", run, "--times", "1", "--json")
+    assert ended.code == 0
+    assert [one["run"] for one in ended.json["replicates"]] == [f"{run}.1"]
+    assert len(np("show", f"{run}.1", "--json").json["attempts"]) == 2
+
+
+SLOW = """
+import asyncio
+import os
+from pathlib import Path
+from typing import Literal
+
+from nightproof import Contract, job, step
+
+
+class Slow(Contract):
+    task: Literal["slow"] = "slow"
+
+
+@step
+async def wait() -> int:
+    Path("begun").touch()
+    while os.environ.get("SLOW") and not Path("go").exists():
+        await asyncio.sleep(0.01)
+    return 1
+
+
+@job
+async def slow(contract: Slow) -> int:
+    return await wait()
+"""
 
 
 SIZES = """

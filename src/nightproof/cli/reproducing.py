@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import os
-import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from nightproof import app
+from nightproof.cli import signals
 from nightproof.cli.drifting import DRIFT, declared
 from nightproof.cli.reading import opened, plain
-from nightproof.cli.session import Session, emit, note
-from nightproof.cli.signals import TEMPFAIL
+from nightproof.cli.replicating import another, unfinished
+from nightproof.cli.session import Session, complain, emit, note
 from nightproof.cli.table import rows as table
 from nightproof.drift.compare import compare
-from nightproof.errors import NightproofError, NotFound, UsageError
+from nightproof.errors import Interrupted, NotFound, UsageError
 from nightproof.journal.protocol import Reader
 from nightproof.journal.records import RunFilter, RunRow
 from nightproof.model.states import RunStatus
@@ -29,7 +26,10 @@ _ENDED = (RunStatus.COMPLETED, RunStatus.FAILED)
 
 
 def reproduce(session: Session, name: str, times: int) -> int:
-    """Make replicates of a run and compare each with it."""
+    """Make replicates of a run and compare each with it.
+
+    Replicates that have not come to their end are gone on with before new ones are made.
+    """
     settings = session.settings()
     blobs = app.open_blobs(settings)
     reader = opened(session)
@@ -37,27 +37,29 @@ def reproduce(session: Session, name: str, times: int) -> int:
     _ready(row)
     rules = asyncio.run(declared(reader, row))
     found: list[Compared] = []
-    unfinished: list[str] = []
+    open_ones: list[str] = []
+    stopped = False
+    signals.before_the_run()
+    left = asyncio.run(unfinished(reader, row, settings))
     for number in range(1, times + 1):
-        made = asyncio.run(open_run(reader, replicate(row, settings.store)))
-        if made.digest != row.digest:
-            raise UsageError(
-                f"the class of the contract of {row.name} has changed: its replicate got another "
-                "digest",
-                "Restore the class, or reproduce a newer run.",
-            )
+        try:
+            made = another(reader, row, settings, left)
+        except Interrupted as error:
+            complain(error)
+            stopped = True
+            break
         if made.status not in _ENDED:
-            unfinished.append(made.name)
+            open_ones.append(made.name)
             note(f"{number}/{times}  {made.name}  {made.status}: it is not compared")
             continue
         one = compared(asyncio.run(compare(reader, blobs, row, made, rules)))
         found.append(one)
-        note(f"{number}/{times}  {one.run}  {_words(one)}")
-    extra = {"run": row.name, "contract": row.digest, "unfinished": unfinished}
+        note(f"{number}/{times}  {one.run}  {words(one)}")
+    extra = {"run": row.name, "contract": row.digest, "unfinished": open_ones}
     _report(session, row.job, extra, found, [one.name for one in rules])
     if any(not one.equal for one in found):
         return DRIFT
-    return TEMPFAIL if unfinished else 0
+    return signals.TEMPFAIL if open_ones or stopped else 0
 
 
 def _ready(row: RunRow) -> None:
@@ -71,40 +73,6 @@ def _ready(row: RunRow) -> None:
             f"run {row.name} does not say where its job is",
             "It was started from Python; make replicates there: job.run(..., replicate=True).",
         )
-
-
-def replicate(row: RunRow, store: str) -> str:
-    """Make one replicate in a process of its own; its name.
-
-    Raises NightproofError with what that process said where it made none.
-    """
-    import subprocess
-
-    command = [sys.executable, "-m", "nightproof", "run", row.target, "-", "--replicate", "--json"]
-    # The folder decides where relative datasets lie; the journal is this one wherever it is.
-    folder = json.loads(row.options or b"{}").get("folder") if b'"file:' in row.contract else None
-    url = store
-    if store.startswith("sqlite:///"):
-        url = f"sqlite:///{Path(app.places(store).journal).absolute()}"
-    ran = subprocess.run(
-        [*command, "--store", url],
-        input=row.contract,
-        capture_output=True,
-        check=False,
-        cwd=folder if folder and Path(folder).is_dir() else None,
-        env={**os.environ, "NIGHTPROOF_DEBUG": ""},
-    )
-    try:
-        told = json.loads(ran.stdout)
-    except ValueError:
-        told = {}
-    if told.get("run"):
-        return str(told["run"])
-    error = told.get("error") or {}
-    last = ran.stderr.decode("utf-8", "replace").strip().splitlines()[-1:]
-    message = error.get("message") or (last[0] if last else f"exit code {ran.returncode}")
-    failure = UsageError if ran.returncode == UsageError.exit_code else NightproofError
-    raise failure(f"no replicate of {row.name} can be run: {message}", error.get("hint", ""))
 
 
 def budget(session: Session, job: str, latest: bool) -> int:
@@ -165,7 +133,7 @@ def _told(
     scope = extra.get("scope")
     head = f"{scope} of job '{job}'" if scope else str(extra["run"])
     lines = [f"{head}: {len(found)} replicate{'s' if len(found) != 1 else ''} compared"]
-    lines += [f"  {one.run}  {_words(one)}" for one in found if not one.equal_raw][:20]
+    lines += [f"  {one.run}  {words(one)}" for one in found if not one.equal_raw][:20]
     body = [
         [
             label,
@@ -192,7 +160,8 @@ def _told(
     return lines
 
 
-def _words(one: Compared) -> str:
+def words(one: Compared) -> str:
+    """A comparison in a few words."""
     if one.equal_raw:
         return "the same"
     if one.equal:
