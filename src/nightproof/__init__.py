@@ -23,6 +23,7 @@ from nightproof.errors import (
     NightproofError,
     NotDone,
     Permanent,
+    PromptError,
     RunCancelled,
     RunFailed,
     RunParked,
@@ -34,6 +35,8 @@ from nightproof.model.retry import Retry
 
 if TYPE_CHECKING:
     from nightproof.contract import Dataset, ModelPin, PromptId, Window
+    from nightproof.contract.prompts import PromptTemplate
+    from nightproof.durable.prompts import prompt
     from nightproof.durable.served import served
 
 __version__ = "0.1.0"
@@ -56,7 +59,9 @@ __all__ = [
     "NightproofError",
     "NotDone",
     "Permanent",
+    "PromptError",
     "PromptId",
+    "PromptTemplate",
     "Ref",
     "Retry",
     "RunCancelled",
@@ -76,6 +81,7 @@ __all__ = [
     "measure",
     "now",
     "once",
+    "prompt",
     "random",
     "served",
     "sleep",
@@ -88,7 +94,11 @@ __all__ = [
 assert _app is not None
 
 
-_LATER = {"served": "nightproof.durable.served"}
+_LATER = {
+    "PromptTemplate": "nightproof.contract.prompts",
+    "prompt": "nightproof.durable.prompts",
+    "served": "nightproof.durable.served",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -35,6 +35,7 @@
         ├── DeadlineExceeded        the run's deadline has passed
         ├── ModelMismatch           another model answered than the contract pins, and it halts
         ├── UndeclaredRead          --strict, and something was read that nothing declares
+        ├── PromptError             a prompt template is missing, changed, or cannot be filled in
         └── MisuseError             the library was called in a way that cannot work
     Transient                       raise it to ask for a retry; .retry_after in seconds
     Exhausted                       a quota is used up; .resets_at says until when
@@ -247,6 +248,10 @@ class UndeclaredRead(Permanent):
 
 class ModelMismatch(Permanent):
     """Another model answered than the contract pins, and its pin halts the run on that."""
+
+
+class PromptError(Permanent):
+    """A prompt template is not there, has changed under its version, or cannot be filled in."""
 
 
 class MisuseError(Permanent):

@@ -151,6 +151,22 @@ def test_a_response_says_it_all(night):
     assert (found.provider, found.status, found.response_id) == ("gemini", "matched", "r1")
 
 
+def test_a_whole_response_in_words_counts_without_its_ids(night):
+    """The same answer under another id is the same answer."""
+
+    @step
+    def ask(n: int) -> str:
+        return served(requested="flash-002", response={**ANSWER, "responseId": f"r{n}"})
+
+    @job
+    async def main(contract: Asking) -> str:
+        return await ask(1) + await ask(2)
+
+    first, second = on_record(night, night.run(main, Asking()))
+    assert first.fp != second.fp
+    assert first.response_digest == second.response_digest
+
+
 def test_outside_a_run_there_is_only_the_status():
     """Nothing to record in; a pin that halts does so in a unit test too."""
     assert served(requested="flash-002", reported="flash-002") == "matched"

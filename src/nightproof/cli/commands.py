@@ -27,6 +27,7 @@ from nightproof.cli.options import (
     session,
     show_version,
 )
+from nightproof.cli.prompt_commands import prompts_app
 from nightproof.cli.request import RunRequest
 from nightproof.cli.session import set_debug
 
@@ -41,6 +42,7 @@ app = typer.Typer(
 app.add_typer(contract_app, name="contract")
 app.add_typer(env_app, name="env")
 app.add_typer(keys_app, name="keys")
+app.add_typer(prompts_app, name="prompts")
 
 
 def invoke(arguments: Sequence[str]) -> int:

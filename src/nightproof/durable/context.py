@@ -6,7 +6,15 @@ An engine puts a :class:`Runtime` into :data:`current` around a job's body, and 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Coroutine,
+    Iterable,
+    Mapping,
+    Sequence,
+)
 from contextvars import ContextVar
 from datetime import datetime
 from typing import Any, Literal, NamedTuple, Protocol
@@ -43,6 +51,11 @@ class Runtime(Protocol):
     @property
     def contract(self) -> bytes:
         """The run's contract, as JSON."""
+        ...
+
+    @property
+    def folders(self) -> Sequence[str]:
+        """The folders of the job's file and, where it has one, of the contract's."""
         ...
 
     def call(

@@ -50,7 +50,8 @@ class _Recorder:
 
         `requested` is the model's name in the request, `reported` the one in the
         response; `accepted` what the provider says it went by (settings it echoes).
-        Of `request` and `response` (bytes, text or JSON data) only digests are kept.
+        Of `request` and `response` (bytes, text or JSON data) only digests are kept; a
+        response in a format that :meth:`from_response` knows counts without ids and times.
         `pin` is the contract's; by default the one that names `requested`.
         """
         named: Any = requested
@@ -75,7 +76,7 @@ class _Recorder:
             response_id or None,
             status,
             None if request is None else digest(request),
-            None if response is None else digest(response),
+            None if response is None else digest(_answer(response)),
             pinned.id if pinned else None,
         )
         if runtime is not None:
@@ -129,6 +130,11 @@ class _Recorder:
 
 served = _Recorder()
 """Record which model served a request; see its ``__call__`` and ``from_response``."""
+
+
+def _answer(response: Any) -> Any:
+    found = read(response) if isinstance(response, Mapping) else None
+    return response if found is None else found.answer
 
 
 def _document(given: Any, what: str) -> Mapping[str, Any]:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from nightproof.journal.protocol import Reader
-from nightproof.model.states import Kind
+from nightproof.provenance.events import events
 
 KIND = "served"
-_PAGE = 2000
 
 
 class Served(NamedTuple):
@@ -72,22 +70,4 @@ async def served_of(reader: Reader, run_id: int) -> list[Served]:
     A step that was tried again, or ran again after a crash, has several: its result
     comes from the last.
     """
-    found: list[Served] = []
-    after = -1
-    while True:
-        entries = await reader.entries(run_id, (Kind.EVENT,), after, _PAGE)
-        for entry in entries:
-            note = _event(entry.output)
-            if note.get("kind") == KIND:
-                found.append(decoded(note, entry.at))
-        if len(entries) < _PAGE:
-            return found
-        after = entries[-1].seq
-
-
-def _event(output: bytes | None) -> dict[str, Any]:
-    try:
-        note = json.loads(output or b"{}")
-    except ValueError:
-        return {}
-    return note if isinstance(note, dict) else {}
+    return [decoded(note, at) async for at, note in events(reader, run_id, KIND)]

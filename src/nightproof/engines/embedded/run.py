@@ -77,6 +77,12 @@ class Run(Attempt):
     def contract(self) -> bytes:
         return self.row.contract
 
+    @property
+    def folders(self) -> list[str]:
+        beside = self.job.target.rpartition(":")[0].rpartition("/")[0]
+        kept = json.loads(self.row.options or b"{}").get("folder")
+        return [beside, *([kept] if kept else [])]
+
     def call(
         self, step: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Coroutine[Any, Any, Any]:
