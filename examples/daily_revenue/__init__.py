@@ -1,0 +1,1 @@
+"""The nightly revenue pipeline: three stores, one table, one message."""
