@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -145,6 +145,7 @@ class App:
         options: Options | None = None,
         target: str = "",
         watch: Callable[[Run], None] | None = None,
+        notes: Mapping[str, dict[str, Any]] | None = None,
     ) -> Outcome:
         """Check the contract, then run or resume the job."""
         checking.ensure_clean(contract)
@@ -157,6 +158,7 @@ class App:
                 target=target,
                 verify=self.verify,
                 watch=watch,
+                notes=notes or {},
             )
         )
 

@@ -16,6 +16,7 @@ from nightproof.cli.options import (
     After,
     Debug,
     Given,
+    Isolate,
     Json,
     Limit,
     RunName,
@@ -27,7 +28,6 @@ from nightproof.cli.options import (
     session,
     show_version,
 )
-from nightproof.cli.prompt_commands import prompts_app
 from nightproof.cli.request import RunRequest
 from nightproof.cli.session import set_debug
 
@@ -42,7 +42,6 @@ app = typer.Typer(
 app.add_typer(contract_app, name="contract")
 app.add_typer(env_app, name="env")
 app.add_typer(keys_app, name="keys")
-app.add_typer(prompts_app, name="prompts")
 
 
 def invoke(arguments: Sequence[str]) -> int:
@@ -86,7 +85,7 @@ def run(
     ] = None,
     json: Json = False,
     engine: Annotated[str, typer.Option("--engine", help="embedded")] = "embedded",
-    isolate: Annotated[str, typer.Option("--isolate", help="L0")] = "L0",
+    isolate: Isolate = "L0",
     store: Store = None,
     debug: Debug = False,
 ) -> None:
@@ -118,6 +117,7 @@ def resume(
     strict: Annotated[
         bool, typer.Option("--strict", help="Refuse results that other code recorded.")
     ] = False,
+    isolate: Isolate = "L0",
     json: Json = False,
     store: Store = None,
     debug: Debug = False,
@@ -125,7 +125,7 @@ def resume(
     """Go on with a run that crashed, parked or failed."""
     from nightproof.cli import resuming
 
-    end(resuming.resume(session(store, debug, json), run, all_, strict))
+    end(resuming.resume(session(store, debug, json), run, all_, strict, isolate))
 
 
 @app.command()

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Sequence
 
 from nightproof.cli import quick
-from nightproof.cli.session import complain, debugging
+from nightproof.cli.session import complain, debugging, isolated
 from nightproof.errors import NightproofError
 
 INTERRUPTED = 130
@@ -19,6 +19,9 @@ PATIENCE_SECONDS = 0.2
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; its exit code."""
     given = list(sys.argv[1:] if arguments is None else arguments)
+    inside = isolated()
+    if inside is not None:
+        inside.enter()
     code = guarded(lambda: _command(given))
     if _threads_at_work():
         # Python would wait for them at exit, and SIGTERM has a deadline. Whatever
@@ -26,6 +29,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
+    if inside is not None:
+        inside.leave()
     return code
 
 

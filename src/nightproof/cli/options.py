@@ -34,6 +34,9 @@ Store = Annotated[
 ]
 Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
+Isolate = Annotated[
+    str, typer.Option("--isolate", metavar="LEVEL", help="L0, or L1: nothing but the contract.")
+]
 RunName = Annotated[
     str,
     typer.Argument(

@@ -27,8 +27,6 @@ class RunRequest(NamedTuple):
             raise UsageError(
                 f"--engine {self.engine} is not in this version", "Leave it out: embedded."
             )
-        if self.isolate != "L0":
-            raise UsageError(f"--isolate {self.isolate} is not in this version", "Use L0.")
         if self.effects and not self.replicate:
             raise UsageError(
                 "--effects says what a replicate may do", "Use it together with --replicate."

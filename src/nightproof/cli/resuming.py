@@ -27,10 +27,16 @@ from nightproof.model.states import RunStatus
 from nightproof.views import open_run
 
 
-def resume(session: Session, name: str | None, every: bool, strict: bool) -> int:
+def resume(
+    session: Session, name: str | None, every: bool, strict: bool, isolate: str = "L0"
+) -> int:
     """Carry out the command; the exit code is that of the worst run."""
     if every and name is not None:
         raise UsageError("resume takes a RUN or --all, not both")
+    if isolate != "L0":
+        from nightproof.cli import isolating  # goes on in another process
+
+        return isolating.resume(isolate, session, name, every, strict)
     output = Output(session.json)
     return running.concluding(output, lambda: _resume(session, output, name, every, strict))
 

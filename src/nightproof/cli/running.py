@@ -15,7 +15,7 @@ from nightproof.app import App
 from nightproof.cli import outcome as outcomes
 from nightproof.cli import signals, targets
 from nightproof.cli.request import RunRequest
-from nightproof.cli.session import complain, debugging, emit, terminal
+from nightproof.cli.session import complain, debugging, emit, isolated, origin, terminal
 from nightproof.config import Settings
 from nightproof.contract.base import Contract
 from nightproof.durable.job import Job
@@ -98,7 +98,7 @@ class Night:
                 watching = asyncio.ensure_future(_display(run))
 
         try:
-            return await self.app.run(job, contract, watch=watch, **options)
+            return await self.app.run(job, contract, watch=watch, notes=_notes(), **options)
         finally:
             if watching is not None:
                 watching.cancel()
@@ -118,6 +118,12 @@ class Night:
         self._runner.close()
 
 
+def _notes() -> dict[str, dict[str, Any]]:
+    """What the run's log says of this process."""
+    told = inside.event() if (inside := isolated()) is not None else None
+    return {"isolation": told} if told is not None else {}
+
+
 async def _display(run: Run) -> None:
     await clock.sleep(BARS_AFTER_SECONDS)
     from nightproof.cli import progress  # rich: never in the way of the first step
@@ -127,6 +133,10 @@ async def _display(run: Run) -> None:
 
 def run(request: RunRequest) -> int:
     """Carry out the request; the exit code."""
+    if request.isolate != "L0":
+        from nightproof.cli import isolating  # goes on in another process
+
+        return isolating.run(request)
     output = Output(request.json)
     return concluding(output, lambda: _run(request, output))
 
@@ -212,12 +222,15 @@ def read_contract(job: Job[Any, Any], given: str) -> Contract:
     source: str | bytes = sys.stdin.buffer.read() if given == "-" else given
     wanted = contract_type(job)
     try:
-        return wanted.load(source)  # App.run lints it
+        contract = wanted.load(source)  # App.run lints it
     except ContractError:
         from nightproof.contract import check
 
         check(wanted, source)  # shows what lint has to say in the same message
         raise
+    if isolated() is not None and contract.source_folder is None:
+        contract.in_folder(origin())
+    return contract
 
 
 def again(request: RunRequest) -> str:
@@ -225,4 +238,5 @@ def again(request: RunRequest) -> str:
     import shlex  # at the end only
 
     contract = request.contract if len(request.contract) < 200 else "CONTRACT"
-    return f"nightproof run {shlex.quote(request.target)} {shlex.quote(contract)}"
+    level = f" --isolate {inside.level()}" if (inside := isolated()) is not None else ""
+    return f"nightproof run {shlex.quote(request.target)} {shlex.quote(contract)}{level}"

@@ -6,6 +6,8 @@ import json
 import os
 import sys
 from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
 from typing import Any, TextIO
 
 from nightproof import config
@@ -37,6 +39,22 @@ def set_debug(on: bool) -> None:
 def debugging() -> bool:
     """Whether tracebacks are wanted (``--debug``, ``NIGHTPROOF_DEBUG=1``)."""
     return _debug or os.environ.get("NIGHTPROOF_DEBUG", "") not in ("", "0")
+
+
+def isolated() -> ModuleType | None:
+    """The module that knows about this isolated attempt; None where it is not isolated."""
+    if not os.environ.get("NIGHTPROOF_ISOLATION"):
+        return None
+    from nightproof.cli import isolated as inside  # of no use to other attempts
+
+    return inside
+
+
+def origin() -> Path:
+    """The folder in which the command was given: where relative paths start."""
+    inside = isolated()
+    found: Path | None = inside.origin() if inside is not None else None
+    return found or Path.cwd()
 
 
 def complain(error: NightproofError) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from types import ModuleType, TracebackType
 from typing import Any, NamedTuple
 
+from nightproof.cli.session import origin
 from nightproof.durable.job import Job
 from nightproof.errors import TargetError
 
@@ -36,6 +37,14 @@ def load(text: str) -> Target:
         found = where
     job, name = _pick(module, name, where)
     return Target(job, f"{found}:{name}")
+
+
+def absolute(text: str) -> str:
+    """`text` such that it names the same target in any folder; modules stay as they are."""
+    where, name = _split(text)
+    if where.endswith(".py") or "/" in where or Path(where).is_file():
+        where = str(Path(where).absolute())
+    return f"{where}:{name}" if name is not None else where
 
 
 def _split(text: str) -> tuple[str, str | None]:
@@ -103,7 +112,7 @@ def _guarded_file(path: Path, shown: str) -> ModuleType:
 def _import_module(dotted: str) -> ModuleType:
     if not all(part.isidentifier() for part in dotted.split(".")):
         raise TargetError(f"'{dotted}' is neither a file nor a module name", FORMS)
-    _find_in(Path.cwd())
+    _find_in(origin())
     return _guarded(dotted, dotted)
 
 
@@ -115,7 +124,7 @@ def _guarded(dotted: str, shown: str) -> ModuleType:
         if dotted == missing or dotted.startswith(missing + "."):
             raise TargetError(
                 f"there is no module '{missing}'",
-                f"Looked in {Path.cwd()} and the installed packages. {FORMS}",
+                f"Looked in {origin()} and the installed packages. {FORMS}",
             ) from error
         raise _failed(shown, error) from error
     except (Exception, SystemExit) as error:

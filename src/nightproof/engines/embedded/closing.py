@@ -99,6 +99,8 @@ async def attempt(
         await _refused(run, before, refusal)
         raise
     adopt(run.job.fn.__globals__)
+    for kind, data in launch.notes.items():
+        run.note(kind, data)
     if lost:
         what = f"job '{run.job.name}'"
         run.note("result-lost", {"step": what, "message": f"{what} runs again: {lost}"})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -262,10 +263,12 @@ class Engine:
 
 
 def _remembered(launch: Launch) -> bytes:
-    """What a resume needs besides the contract: where its relative paths start."""
+    """What a resume or replicate needs besides the contract: where relative paths start, the level."""
     kept: dict[str, Any] = {"effects": True} if launch.options.effects else {}
     if (folder := launch.contract.source_folder) is not None:
         kept["folder"] = str(folder.absolute())
+    if level := os.environ.get("NIGHTPROOF_ISOLATION"):
+        kept["isolate"] = level
     return json.dumps(kept).encode()
 
 

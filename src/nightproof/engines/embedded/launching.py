@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,3 +26,5 @@ class Launch:
     """Awaited before the first step: refuses inputs that are not what the contract says."""
     watch: Callable[[Run], None] | None = None
     """Told of the run as soon as this attempt owns it: for progress displays."""
+    notes: Mapping[str, dict[str, Any]] = field(default_factory=dict)
+    """What the log says of this attempt, by the kind of the entry."""

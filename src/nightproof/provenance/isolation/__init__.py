@@ -1,0 +1,1 @@
+"""Attempts with nothing but the contract around them: ``nightproof run --isolate``."""
