@@ -60,6 +60,9 @@ def test_without_any_source_the_defaults_hold(tmp_path: Path):
         ('programs = [""]', "programs"),
         ('witness = "no"', "witness"),
         ("keep_reads = 1", "keep_reads"),
+        ('canary = "nightly"', "canary"),
+        ("canary_hours = 25", "canary_hours"),
+        ("canary_hours = true", "canary_hours"),
     ],
 )
 def test_nonsense_names_the_setting(tmp_path: Path, text: str, part: str):

@@ -58,6 +58,10 @@ class Settings:
     """Whether undeclared files and variables are kept, so that `explain` can put them back.
 
     Small ones that do not look like a secret, at most 8 MiB an attempt."""
+    canary: Sequence[str] = ()
+    """Jobs of which `nightproof canary` makes one replicate a night."""
+    canary_hours: float = 6.0
+    """Over how many hours, from its start, `nightproof canary` spreads them."""
     timezone: str = "UTC"
     """The zone of local times in isolated attempts (``--isolate``): a name like ``Europe/Berlin``."""
 
@@ -67,6 +71,9 @@ class Settings:
             number = isinstance(value, (int, float)) and not isinstance(value, bool)
             if not (number and 0 < value < float("inf")):
                 raise ConfigError(f"{name}: expected a positive number of seconds, got {value!r}")
+        hours: Any = self.canary_hours
+        if isinstance(hours, bool) or not isinstance(hours, (int, float)) or not 0 <= hours <= 24:
+            raise ConfigError(f"canary_hours: expected 0 to 24 hours, got {hours!r}")
         if self.durability not in ("full", "normal"):
             raise ConfigError(f"durability: expected 'full' or 'normal', got {self.durability!r}")
         for name in ("store", "blobs", "artifacts", "keys", "timezone"):
@@ -99,12 +106,13 @@ class Settings:
 _NAMES = {item.name for item in fields(Settings)}
 VARIABLES = tuple(sorted(f"NIGHTPROOF_{name.upper()}" for name in _NAMES - {"concurrency"}))
 """The environment variables that settings are read from."""
-_NUMBERS = {"lease", "park_after", "grace"}
+_NUMBERS = {"lease", "park_after", "grace", "canary_hours"}
 _LISTS = {
     "variables": '["REGION", "APP_*"]',
     "files": '["data/*.csv", "~/.config/tool"]',
     "hosts": '["api.example.com"]',
     "programs": '["git"]',
+    "canary": '["daily_revenue"]',
 }
 """Settings that are lists of names, each with an example."""
 _SWITCHES = {"witness", "keep_reads"}
@@ -192,7 +200,7 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
             try:
                 found[name] = float(text)
             except ValueError:
-                raise ConfigError(f"{variable}: expected seconds, got {text!r}") from None
+                raise ConfigError(f"{variable}: expected a number, got {text!r}") from None
         elif name in _SWITCHES:
             if text.lower() not in _WORDS:
                 raise ConfigError(f"{variable}: expected true or false, got {text!r}")

@@ -14,6 +14,7 @@ def register(app: typer.Typer) -> None:
     app.command()(diff)
     app.command()(reproduce)
     app.command()(budget)
+    app.command()(canary)
 
 
 def diff(
@@ -64,3 +65,22 @@ def budget(
     from nightproof.cli import reproducing
 
     end(reproducing.budget(session(store, debug, json), job, latest))
+
+
+def canary(
+    now: Annotated[
+        bool, typer.Option("--now", help="All at once, not each at its minute.")
+    ] = False,
+    json: Json = False,
+    store: Store = None,
+    debug: Debug = False,
+) -> None:
+    """Replicate the newest contract of each job in the setting `canary`, and compare.
+
+    To be started once a night: the replicates are spread over `canary_hours`. One that did not
+    come to its end the night before is gone on with.
+    Exit 0 all the same, 1 or 2 some cannot be run, 3 some differ, 75 some did not come to their end.
+    """
+    from nightproof.cli import canary as canaries
+
+    end(canaries.canary(session(store, debug, json), now))
