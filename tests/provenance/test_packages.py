@@ -1,49 +1,16 @@
 """Packages in a snapshot: the same for every installer and place, another for other content."""
 
-import base64
-import hashlib
 import subprocess
 import sys
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from nightproof.errors import ConfigError
+from nightproof.provenance.locking.uv import command
+from nightproof.provenance.snapshot.installed import edited
 from nightproof.provenance.snapshot.packages import packages, wheel_rows
-
-
-def row(name: str, data: bytes) -> str:
-    """A row of RECORD."""
-    hashed = base64.urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b"=").decode()
-    return f"{name},sha256={hashed},{len(data)}"
-
-
-@pytest.fixture
-def wheel(tmp_path: Path) -> Callable[..., Path]:
-    """Make a wheel of the package ``moon_phase`` by hand."""
-
-    def make(version: str = "1.0", body: str = "PHASE = 1\n", folder: str = "wheels") -> Path:
-        info = f"moon_phase-{version}.dist-info"
-        files = {
-            "moon_phase/__init__.py": body,
-            "moon_phase/a, b.txt": "a name with a comma\n",
-            f"{info}/METADATA": f"Metadata-Version: 2.1\nName: moon_phase\nVersion: {version}\n",
-            f"{info}/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
-            f"{info}/entry_points.txt": "[console_scripts]\nmoon = moon_phase:main\n",
-        }
-        rows = [
-            row(f'"{name}"' if "," in name else name, text.encode()) for name, text in files.items()
-        ]
-        files[f"{info}/RECORD"] = "\n".join([*rows, f"{info}/RECORD,,"]) + "\n"
-        path = tmp_path / folder / f"moon_phase-{version}-py3-none-any.whl"
-        path.parent.mkdir(exist_ok=True)
-        with zipfile.ZipFile(path, "w") as archive:
-            for name, text in files.items():
-                archive.writestr(name, text)
-        return path
-
-    return make
 
 
 def install(wheel: Path, place: Path, *options: str) -> str:
@@ -70,6 +37,24 @@ def test_pip_installs_agree_wherever_and_however(
     assert (tmp_path / "here" / record).read_bytes() != (
         tmp_path / "there/deeper" / record
     ).read_bytes()
+
+
+def test_uv_installs_agree_with_pip_s(wheel: Callable[..., Path], tmp_path: Path) -> None:
+    """uv writes another RECORD for the same wheel; the item is the same, and so is every file."""
+    try:
+        uv = command()
+    except ConfigError as error:
+        pytest.skip(error.message)
+    made = wheel()
+    place = tmp_path / "by-uv"
+    asked = [*uv, "pip", "install", "--quiet", "--offline", "--no-deps", "--no-cache"]
+    subprocess.run([*asked, "--target", str(place), str(made)], check=True)
+    found = packages([str(place)])
+    assert found.items["package/moon-phase"] == install(made, tmp_path / "by-pip")
+    record = "moon_phase-1.0.dist-info/RECORD"
+    assert (place / record).read_bytes() != (tmp_path / "by-pip" / record).read_bytes()
+    for folder in (place, tmp_path / "by-pip"):
+        assert edited(packages([str(folder)]).distributions, everything=True).items == {}
 
 
 def test_another_content_of_one_version_is_seen(wheel: Callable[..., Path], tmp_path: Path) -> None:
@@ -117,6 +102,14 @@ def test_only_the_rows_of_the_wheel_count(installer: str) -> None:
         b"moon-1.dist-info/METADATA,sha256=BBBB,9",
         b"moon/__init__.py,sha256=DDDD,10",
     ]
+
+
+def test_a_package_called_bin_counts() -> None:
+    """``--target`` puts scripts into ``bin``, but that may be a package of the wheel as well."""
+    script = b"bin/moon,sha256=AAAA,1\nmoon.py,sha256=BBBB,1\n"
+    assert wheel_rows(script, "m.dist-info") == [b"moon.py,sha256=BBBB,1"]
+    package = b"bin/__init__.py,sha256=CCCC,1\n" + script
+    assert len(wheel_rows(package, "m.dist-info")) == 3
 
 
 def test_a_file_of_that_name_elsewhere_counts() -> None:

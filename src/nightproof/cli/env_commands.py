@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -45,3 +46,46 @@ def env_diff(
     from nightproof.cli import environments
 
     end(environments.diff(session(store, debug, json), a, b))
+
+
+@env_app.command("lock")
+def env_lock(
+    file: Annotated[
+        Path, typer.Argument(metavar="[FILE]", help="pylock.toml, or pylock.NAME.toml.")
+    ] = Path("pylock.toml"),
+    run: Annotated[
+        str | None,
+        typer.Option("--run", help="What this run was worked on in.", autocompletion=names),
+    ] = None,
+    without: Annotated[
+        list[str] | None, typer.Option("--without", metavar="NAME", help="Leave it out.")
+    ] = None,
+    json: Json = False,
+    store: Store = None,
+    debug: Debug = False,
+) -> None:
+    """Write the installed packages to a lock file, with hashes.
+
+    It is PEP 751's format, made by uv; what was installed from a folder is left out.
+    """
+    from nightproof.cli import locking
+
+    end(locking.lock(session(store, debug, json), file, run, without or []))
+
+
+@env_app.command("restore")
+def env_restore(
+    file: Annotated[Path, typer.Argument(metavar="[FILE]", help="A lock.")] = Path("pylock.toml"),
+    into: Annotated[
+        Path, typer.Option("--into", metavar="FOLDER", help="A new environment.")
+    ] = Path(".venv"),
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Build the environment of a lock, and prove that it is the same.
+
+    Exit 0 the same, 2 bad input, 3 something differs.
+    """
+    from nightproof.cli import locking
+
+    end(locking.restore(session(None, debug, json), file, into))

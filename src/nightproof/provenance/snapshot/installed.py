@@ -26,12 +26,13 @@ _SECOND = 1_000_000_000
 
 
 class Distribution(NamedTuple):
-    """An installed distribution: its folder on the path, when its RECORD was written (ns),
-    and the rows of RECORD that its wheel decides.
+    """An installed distribution: its folder on the path, the ``.dist-info`` in it, when its
+    RECORD was written (ns), and the rows of RECORD that its wheel decides.
     """
 
     name: str
     folder: str
+    info: str
     installed: int
     rows: list[bytes]
 

@@ -26,6 +26,8 @@ _OF_THE_INSTALLER = (
     b"direct_url.json",
     b"uv_cache.json",
 )
+_BESIDE = (b"bin/", b"etc/", b"include/", b"man/", b"share/")
+"""Where ``--target`` puts what else lies outside of site-packages, unless it is a package."""
 
 
 class Packages(NamedTuple):
@@ -64,7 +66,7 @@ def packages(path: Iterable[str]) -> Packages:
                 rows = wheel_rows(record, entry.name)
                 known = editable_digest(entry.path) or _digest(rows)
                 found[item] = f"{version} {known}".strip()
-                distributions.append(Distribution(name, folder, written, rows))
+                distributions.append(Distribution(name, folder, entry.name, written, rows))
     return Packages(found, distributions)
 
 
@@ -98,10 +100,14 @@ def wheel_rows(record: bytes, folder: str) -> list[bytes]:
     """
     own = folder.encode("utf-8", "surrogateescape") + b"/"
     left_out = tuple(own + name for name in _OF_THE_INSTALLER)
+    lines = b"\n" + record
+    beside = tuple(name for name in _BESIDE if b"\n" + name + b"__init__.py," not in lines)
     kept = []
     for row in record.splitlines():
         file, hashed, _ = (*row.rsplit(b",", 2), b"", b"")[:3]
         if not hashed or file.startswith((b"..", b'"..')) or b"__pycache__/" in file:
+            continue
+        if file.startswith(beside):
             continue
         if file not in left_out:
             kept.append(row)
