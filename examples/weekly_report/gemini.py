@@ -21,11 +21,16 @@ TIMEOUT = 60.0
 
 @dataclass(frozen=True)
 class Answer:
-    """The text, and what the provider says about who wrote it."""
+    """The text, with the JSON that went out and came back."""
 
     text: str
-    model_version: str | None
-    response_id: str | None
+    request: dict[str, Any]
+    response: dict[str, Any]
+
+    @property
+    def model_version(self) -> str | None:
+        """What the provider says about who wrote it."""
+        return self.response.get("modelVersion")
 
 
 def api_key() -> str | None:
@@ -57,9 +62,10 @@ def generate(
 
     base = os.environ.get(BASE_VARIABLE, "").strip() or BASE_URL
     url = f"{base.rstrip('/')}/v1beta/models/{urllib.parse.quote(model)}:generateContent"
+    body = request_body(prompt, temperature, seed)
     request = urllib.request.Request(
         url,
-        data=json.dumps(request_body(prompt, temperature, seed)).encode(),
+        data=json.dumps(body).encode(),
         headers={"Content-Type": "application/json", "x-goog-api-key": key},
         method="POST",
     )
@@ -70,10 +76,10 @@ def generate(
         raise _refused(error.code, error.read(), error.headers.get("Retry-After")) from None
     except OSError as error:
         raise Transient(f"the Gemini API could not be reached: {error}") from error
-    return read_answer(content)
+    return read_answer(body, content)
 
 
-def read_answer(content: bytes) -> Answer:
+def read_answer(request: dict[str, Any], content: bytes) -> Answer:
     """The answer in the bytes of a response; Permanent if there is no text in it."""
     try:
         answer = json.loads(content)
@@ -90,7 +96,7 @@ def read_answer(content: bytes) -> Answer:
             f"the model gave no complete text (finishReason {finish}, blockReason {blocked})",
             f"Unset {KEY_VARIABLE} to write the narrative from the template alone.",
         )
-    return Answer(text, answer.get("modelVersion"), answer.get("responseId"))
+    return Answer(text, request, answer)
 
 
 def _refused(status: int, content: bytes, retry_after: str | None) -> Exception:

@@ -13,6 +13,7 @@ from typing import Any
 from nightproof import (
     Dataset,
     ModelPin,
+    PromptTemplate,
     Ref,
     Retry,
     artifact,
@@ -20,6 +21,7 @@ from nightproof import (
     expect,
     job,
     measure,
+    prompt,
     step,
 )
 from nightproof.model import clock
@@ -28,7 +30,7 @@ from . import analysis, markdown, narrative, page, rates, slack, summary, writer
 from .analysis import Anomaly, CurrencyWeek
 from .chart import bars
 from .contract import WeeklyReport
-from .narrative import Narrative, PromptTemplate
+from .narrative import Narrative
 from .rates import Days, RateTable
 from .summary import Week
 
@@ -87,12 +89,6 @@ def anomalies(weeks: list[CurrencyWeek]) -> list[Anomaly]:
     return analysis.anomalies(weeks)
 
 
-@step
-def load_prompt(prompt_id: str) -> PromptTemplate:
-    """The versioned texts of the narrative."""
-    return narrative.load_template(prompt_id)
-
-
 @step(retry=Retry(attempts=6), timeout=90)
 def narrate(template: PromptTemplate, week: Week, pin: ModelPin) -> Narrative:
     """By the pinned model where a key is configured, else by the template alone."""
@@ -125,6 +121,7 @@ def notify(site: str, period: str, message: dict[str, Any]) -> int:
 async def weekly_report(contract: WeeklyReport) -> Result:
     """The week of the euro against every currency of the ECB's list."""
     inputs, days = contract.inputs, contract.days
+    template = prompt(contract.prompt_template_id)
     table = await load(contract.dataset, days)
     codes = await currencies(table)
     results = await analyse_currency.map(codes, key=str, concurrency=4, table=table, days=days)
@@ -134,7 +131,6 @@ async def weekly_report(contract: WeeklyReport) -> Result:
     expect(active, f"no currency has a rate from {days.first} to {days.last}")
 
     week = summary.summarise(inputs.site_id, days, results, await anomalies(results))
-    template = await load_prompt(contract.prompt_template_id)
     text = await narrate(template, week, contract.model)
     files = await render(week, text, inputs.dataset_sha256)
     await artifact(markdown.CHART, files.chart)

@@ -2,29 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from dataclasses import dataclass, field
-from pathlib import Path
-from string import Template
 from typing import Literal
+
+from nightproof import PromptTemplate
 
 from . import summary, wording
 from .summary import Week
 
-PROMPTS = Path(__file__).with_name("prompts")
-
 Served = Literal["matched", "mismatched", "alias echoed", "not reported"]
-
-
-@dataclass(frozen=True)
-class PromptTemplate:
-    """One version of the texts, and the digest of the file they came from."""
-
-    id: str
-    sha256: str
-    template: str
-    prompt: str
 
 
 @dataclass(frozen=True)
@@ -45,31 +32,8 @@ class Narrative:
     served: Served | None = None
     temperature: float | None = None
     seed: int | None = None
-    response_id: str | None = None
     unsupported: list[str] = field(default_factory=list)
     """Numbers in a model's text that do not stand in what it was given."""
-
-
-def load_template(prompt_id: str, folder: Path = PROMPTS) -> PromptTemplate:
-    """The prompt file of `prompt_id` (``name@version``)."""
-    if not re.fullmatch(r"[a-z0-9-]+@[0-9]+", prompt_id):
-        raise ValueError(f"promptTemplateId {prompt_id!r} is not name@version")
-    path = folder / f"{prompt_id}.md"
-    if not path.is_file():
-        known = ", ".join(sorted(one.stem for one in folder.glob("*@*.md"))) or "none"
-        raise FileNotFoundError(f"there is no prompts/{path.name}; versions present: {known}")
-    content = path.read_bytes()
-    text = content.decode("utf-8")
-    try:
-        _, rest = text.split("\n## Template\n")
-        template, prompt = rest.split("\n## Prompt\n")
-    except ValueError:
-        raise ValueError(
-            f"prompts/{path.name} needs one '## Template' and one '## Prompt'"
-        ) from None
-    return PromptTemplate(
-        prompt_id, hashlib.sha256(content).hexdigest(), template.strip(), prompt.strip()
-    )
 
 
 def facts(week: Week) -> dict[str, str]:
@@ -93,33 +57,18 @@ def facts(week: Week) -> dict[str, str]:
 
 def from_template(template: PromptTemplate, week: Week) -> Narrative:
     """The narrative without a model."""
-    text = _fill(template, template.template, week)
+    text = _fill(template.section("Template"), week)
     return Narrative(text, "template", template.id, template.sha256)
 
 
 def prompt_text(template: PromptTemplate, week: Week) -> str:
     """What the model is asked."""
-    return _fill(template, template.prompt, week)
+    return _fill(template.section("Prompt"), week)
 
 
-def _fill(template: PromptTemplate, text: str, week: Week) -> str:
-    try:
-        filled = Template(text).substitute(facts(week))
-    except (KeyError, ValueError) as error:
-        raise ValueError(f"prompts/{template.id}.md: unknown or broken name {error}") from error
-    paragraphs = [" ".join(part.split(" ")).strip() for part in filled.split("\n\n")]
-    return "\n\n".join(part for part in paragraphs if part)
-
-
-def served_status(alias: str, pinned: str, reported: str | None) -> Served:
-    """How far the model that answered is known to be the pinned one."""
-    if not reported:
-        return "not reported"
-    name = reported.removeprefix("models/")
-    # An alias repeated back says nothing about the version behind it.
-    if name == alias:
-        return "alias echoed"
-    return "matched" if name == pinned else "mismatched"
+def _fill(template: PromptTemplate, week: Week) -> str:
+    paragraphs = template.render(**facts(week)).split("\n\n")
+    return "\n\n".join(part for part in map(str.strip, paragraphs) if part)
 
 
 def numbers(text: str) -> set[str]:

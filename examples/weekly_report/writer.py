@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-from nightproof import ModelPin
+from nightproof import ModelPin, PromptTemplate, served
 
 from . import gemini
-from .narrative import (
-    Narrative,
-    PromptTemplate,
-    from_template,
-    prompt_text,
-    served_status,
-    unsupported_numbers,
-)
+from .narrative import Narrative, from_template, prompt_text, unsupported_numbers
 from .summary import Week
 
 
 def write(template: PromptTemplate, week: Week, pin: ModelPin) -> Narrative:
     """The narrative of `week`.
 
-    Raises what :func:`gemini.generate` raises. A model that cannot be asked is
+    Raises what :func:`gemini.generate` raises, and ModelMismatch where another model
+    answered than the pin names and the pin halts on that. A model that cannot be asked is
     never replaced by the template: the same contract would give another report.
     """
     key = gemini.api_key()
@@ -30,6 +24,9 @@ def write(template: PromptTemplate, week: Week, pin: ModelPin) -> Narrative:
     answer = gemini.generate(
         pin.pinned_version, prompt, temperature=temperature, seed=seed, key=key
     )
+    status = served.from_response(
+        answer.request, answer.response, requested=pin.pinned_version, pin=pin
+    )
     return Narrative(
         answer.text,
         "model",
@@ -37,9 +34,8 @@ def write(template: PromptTemplate, week: Week, pin: ModelPin) -> Narrative:
         template.sha256,
         requested=pin.pinned_version,
         reported=answer.model_version,
-        served=served_status(pin.id, pin.pinned_version, answer.model_version),
+        served=status,
         temperature=temperature,
         seed=seed,
-        response_id=answer.response_id,
         unsupported=unsupported_numbers(answer.text, prompt),
     )

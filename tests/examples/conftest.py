@@ -58,6 +58,12 @@ def loud(week_of) -> summary.Week:
     return week_of(LOUD)
 
 
+@pytest.fixture(scope="session")
+def example_prompts() -> Path:
+    """The folder of the example's prompts."""
+    return EXAMPLES / "weekly_report" / "prompts"
+
+
 @pytest.fixture
 def days() -> Days:
     """The days of the example's week."""

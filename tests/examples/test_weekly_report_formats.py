@@ -13,12 +13,16 @@ from weekly_report import chart, markdown, narrative, page, summary, wording
 from weekly_report.analysis import CurrencyWeek
 from weekly_report.summary import Week
 
+from nightproof import prompt
+
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 SVG = "{http://www.w3.org/2000/svg}"
 
 RENDER_ALL = """
 import hashlib, json
 from datetime import datetime
+from pathlib import Path
+from nightproof import prompt
 from weekly_report import analysis, chart, markdown, narrative, page, rates, slack, summary
 content = rates.installed_file().read_bytes()
 days = rates.fixing_days(
@@ -28,7 +32,8 @@ days = rates.fixing_days(
 table = rates.table_until(content, days)
 results = [analysis.analyse(table, code, days) for code in table.rates]
 week = summary.summarise("fx-desk", days, results, analysis.anomalies(results))
-text = narrative.from_template(narrative.load_template("weekly-report@7"), week)
+template = prompt("weekly-report@7", folder=Path(narrative.__file__).with_name("prompts"))
+text = narrative.from_template(template, week)
 for made in (
     page.render(week, text, "0" * 64),
     markdown.render(week, text, "0" * 64),
@@ -64,9 +69,10 @@ class Page(HTMLParser):
 
 
 @pytest.fixture(scope="module")
-def text(loud):
+def text(loud, example_prompts):
     """The narrative from the template."""
-    return narrative.from_template(narrative.load_template("weekly-report@7"), loud)
+    template = prompt("weekly-report@7", folder=example_prompts)
+    return narrative.from_template(template, loud)
 
 
 @pytest.fixture(scope="module")

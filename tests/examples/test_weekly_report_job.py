@@ -10,8 +10,10 @@ import pytest
 from weekly_report import contract, job, slack
 from weekly_report.contract import WeeklyReport, weekly_contract
 
+from nightproof import prompt
 from nightproof.contract import check, datasets
 from nightproof.errors import ContractError
+from nightproof.testing.models import ModelServer
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -106,7 +108,8 @@ async def _every_step(document) -> tuple:
     codes = await job.currencies(table)
     results = await job.analyse_currency.map(codes, key=str, table=table, days=found.days)
     week = job.summary.summarise("fx-desk", found.days, results, await job.anomalies(results))
-    text = await job.narrate(await job.load_prompt(found.prompt_template_id), week, found.model)
+    template = prompt(found.prompt_template_id, folder=Path(job.__file__).with_name("prompts"))
+    text = await job.narrate(template, week, found.model)
     return week, text, await job.render(week, text, found.inputs.dataset_sha256)
 
 
@@ -170,3 +173,43 @@ def test_a_run_reports_once(document, monkeypatch, tmp_path):
     monkeypatch.setenv(slack.SINK_VARIABLE, str(fresh / "outbox.jsonl"))
     elsewhere = job.weekly_report.run_sync(found, store=f"sqlite:///{fresh / 'journal.db'}")
     assert elsewhere == first
+
+
+def test_a_run_with_a_model_records_prompt_and_model(document, monkeypatch, tmp_path):
+    """Which text was used and who answered: in the journal; a replicate asks alike."""
+    import asyncio
+
+    from nightproof.app import App
+    from nightproof.config import Settings
+    from nightproof.provenance.prompted import prompts_of
+    from nightproof.provenance.served import served_of
+
+    monkeypatch.chdir(tmp_path)
+    settings = Settings(store=f"sqlite:///{tmp_path / 'journal.db'}")
+    found = check(WeeklyReport, document)
+
+    async def run(replicate: int):
+        app = App(settings)
+        try:
+            outcome = await app.run(job.weekly_report, found, replicate=replicate)
+            row = await app.journal.find(outcome.name)
+            return (
+                outcome,
+                await served_of(app.journal, row.id),
+                await prompts_of(app.journal, row.id),
+            )
+        finally:
+            await app.close()
+
+    with ModelServer() as server:
+        monkeypatch.setenv("NIGHTPROOF_GEMINI_BASE_URL", server.url)
+        monkeypatch.setenv("GEMINI_API_KEY", "any")
+        outcome, (served,), (prompted,) = asyncio.run(run(0))
+        again, (other,), _ = asyncio.run(run(1))
+    assert (served.step, served.status, served.pin) == ("narrate", "matched", "gemini-3.5-flash")
+    assert (prompted.id, prompted.locked) == ("weekly-report@7", True)
+    assert outcome.value == again.value
+    assert served.response_id != other.response_id
+    assert (served.request_digest, served.response_digest) == (
+        other.request_digest, other.response_digest,
+    )  # fmt: skip

@@ -5,14 +5,15 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from weekly_report import gemini, markdown, narrative, page, wording
+from weekly_report import gemini, markdown, narrative, page, wording, writer
 from weekly_report.narrative import Narrative
 
-from nightproof.errors import Permanent, Transient
+from nightproof import ModelMismatch, ModelPin, PromptTemplate, prompt
+from nightproof.errors import Permanent, PromptError, Transient
+from nightproof.testing.models import ModelServer
 
 KEY = "k-not-a-real-key"
 
@@ -73,11 +74,13 @@ def test_the_request_carries_the_pin(monkeypatch):
     """The pinned version in the address, seed and temperature in the body, key in a header."""
     with serving(200, answer()) as (base, seen):
         found = ask(monkeypatch, base)
-    assert found == gemini.Answer("A quiet week.", "gemini-3.5-flash-002", "r1")
+    assert (found.text, found.model_version) == ("A quiet week.", "gemini-3.5-flash-002")
+    assert found.response["responseId"] == "r1"
     (request,) = seen
     assert request.path == "/v1beta/models/gemini-3.5-flash-002:generateContent"
     assert request.headers["x-goog-api-key"] == KEY
     body = json.loads(request.body)
+    assert body == found.request
     assert body["generationConfig"] == {"temperature": 0, "seed": 7, "candidateCount": 1}
     assert body["contents"][0]["parts"] == [{"text": "Q"}]
     assert KEY not in request.path
@@ -128,31 +131,55 @@ def test_what_cannot_pass_is_permanent(monkeypatch, status, body, word):
     assert KEY not in str(caught.value)
 
 
+PIN = ModelPin(id="gemini-3.5-flash", pinned_version="gemini-3.5-flash-002", temperature=0, seed=7)
+
+
+@pytest.fixture
+def template(example_prompts) -> PromptTemplate:
+    """The example's prompt."""
+    return prompt("weekly-report@7", folder=example_prompts)
+
+
+@pytest.fixture
+def server(monkeypatch) -> Iterator[ModelServer]:
+    """A model server that the example asks."""
+    with ModelServer() as running:
+        monkeypatch.setenv(gemini.BASE_VARIABLE, running.url)
+        monkeypatch.setenv(gemini.KEY_VARIABLE, KEY)
+        yield running
+
+
 @pytest.mark.parametrize(
-    ("reported", "status"),
+    ("route", "status", "reported"),
     [
-        ("gemini-3.5-flash-002", "matched"),
-        ("models/gemini-3.5-flash-002", "matched"),
-        ("gemini-3.5-flash-003", "mismatched"),
-        ("gemini-3.5-flash", "alias echoed"),
-        (None, "not reported"),
-        ("", "not reported"),
+        ({}, "matched", "gemini-3.5-flash-002"),
+        ({"version": "gemini-3.5-flash-003"}, "mismatched", "gemini-3.5-flash-003"),
+        ({"fallback": "gemini-3.5-mini-001"}, "mismatched", "gemini-3.5-mini-001"),
+        ({"reports": "nothing"}, "not reported", None),
     ],
 )
-def test_served_statuses(reported, status):
-    """Only the pinned version itself counts as matched."""
-    found = narrative.served_status("gemini-3.5-flash", "gemini-3.5-flash-002", reported)
-    assert found == status
+def test_who_wrote_it_is_in_the_narrative(template, quiet, server, route, status, reported):
+    """The pinned version is asked for, and what the provider reports is said."""
+    server.script({"models": {"gemini-3.5-flash-002": route}})
+    found = writer.write(template, quiet, PIN)
+    (request,) = server.requests
+    assert (found.text, found.writer, request.name) == (request.text, "model", PIN.pinned_version)
+    assert (found.requested, found.reported, found.served) == (
+        "gemini-3.5-flash-002", reported, status,
+    )  # fmt: skip
+    assert (status in ("matched", "not reported")) == (narrative.warnings(found) == [])
+    assert narrative.authorship(found).startswith("Written by the model gemini-3.5-flash-002")
 
 
-def test_an_alias_as_its_own_pin_is_never_matched():
-    """Where id and pin are one alias, hearing it back proves nothing."""
-    assert narrative.served_status("m-latest", "m-latest", "m-latest") == "alias echoed"
+def test_a_pin_can_halt(template, quiet, server):
+    """Another version than the pinned one writes no report where the contract says so."""
+    server.script({"models": {"gemini-3.5-flash-002": {"version": "gemini-3.5-flash-003"}}})
+    with pytest.raises(ModelMismatch, match=r"gemini-3\.5-flash-003 answered"):
+        writer.write(template, quiet, PIN.model_copy(update={"on_mismatch": "halt"}))
 
 
-def test_the_template_alone_says_so(quiet):
+def test_the_template_alone_says_so(template, quiet):
     """Without a model the text is the template's, and the report says that none was asked."""
-    template = narrative.load_template("weekly-report@7")
     found = narrative.from_template(template, quiet)
     assert "$" not in found.text
     assert "No move went beyond three standard deviations" in found.text
@@ -162,11 +189,11 @@ def test_the_template_alone_says_so(quiet):
     assert "no model was asked" in said
 
 
-def test_every_fact_is_in_the_prompt(quiet):
+def test_every_fact_is_in_the_prompt(template, quiet):
     """The model sees all currencies with a rate, and no name is left open."""
-    prompt = narrative.prompt_text(narrative.load_template("weekly-report@7"), quiet)
-    assert "$" not in prompt
-    assert all(f"EUR/{one.code}, " in prompt for one in quiet.active)
+    text = narrative.prompt_text(template, quiet)
+    assert "$" not in text
+    assert all(f"EUR/{one.code}, " in text for one in quiet.active)
 
 
 def test_numbers_that_were_not_given_are_named(quiet):
@@ -190,23 +217,20 @@ def test_a_reader_is_warned(format, quiet):
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "id", "word"),
+    ("text", "word"),
     [
-        ("a@1.md", "x", "a@2", "versions present: a@1"),
-        ("a@1.md", "x", "../a@1", "name@version"),
-        ("a@1.md", "x", "a", "name@version"),
-        ("a@1.md", "# a\n\n## Template\n\nx\n", "a@1", "## Prompt"),
+        ("# a\n\n## Template\n\n$tpyo\n\n## Prompt\n\ny\n", r"a@1: \$tpyo has no value"),
+        ("# a\n\n## Prompt\n\ny\n", "heading '## Template'"),
     ],
 )
-def test_a_template_that_is_not_there_or_not_whole(tmp_path: Path, name, content, id, word):
-    """The error says which file, and which versions there are."""
-    (tmp_path / name).write_text(content)
-    with pytest.raises((ValueError, FileNotFoundError), match=word):
-        narrative.load_template(id, tmp_path)
-
-
-def test_an_unknown_name_in_a_template_is_an_error(tmp_path: Path, quiet):
+def test_a_template_that_is_not_whole_is_an_error(quiet, text, word):
     """A typing error in a template is not printed into a report."""
-    (tmp_path / "a@1.md").write_text("# a\n\n## Template\n\n$tpyo\n\n## Prompt\n\ny\n")
-    with pytest.raises(ValueError, match=r"a@1\.md.*tpyo"):
-        narrative.from_template(narrative.load_template("a@1", tmp_path), quiet)
+    with pytest.raises(PromptError, match=word):
+        narrative.from_template(PromptTemplate("a@1", "0" * 64, text), quiet)
+
+
+def test_the_example_s_prompt_is_locked(example_prompts):
+    """Nobody edits version 7 unseen."""
+    from nightproof.contract.prompts import versions
+
+    assert {one.state for one in versions(example_prompts)} == {"locked"}

@@ -6,13 +6,16 @@ from pathlib import Path
 import pytest
 from weekly_report import narrative, slack
 
+from nightproof import prompt
+
 SHA = "ab" * 32
 
 
 @pytest.fixture(scope="module")
-def message(loud):
+def message(loud, example_prompts):
     """The message of the loud week."""
-    text = narrative.from_template(narrative.load_template("weekly-report@7"), loud)
+    template = prompt("weekly-report@7", folder=example_prompts)
+    text = narrative.from_template(template, loud)
     return slack.message(loud, text, SHA)
 
 
