@@ -94,7 +94,9 @@ def test_a_resume_elsewhere_is_shown_and_refused_under_strict(np):
     assert refused.code == 2
     assert "tz (UTC -> Asia/Tokyo)" in refused.err
     assert np.calls() == before
-    assert np("resume", name, TZ="Asia/Tokyo").code == 0
+    resumed = np("resume", name, TZ="Asia/Tokyo")
+    assert resumed.code == 0
+    assert "differs   the environment has changed since the last attempt: tz (UTC" in resumed.out
     shown = np("show", name, "--json").json
     assert shown["environmentChanges"][0]["items"][0]["item"] == "tz"
     assert shown["environment"]["strict"].startswith("sha256:")

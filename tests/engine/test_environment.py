@@ -108,6 +108,7 @@ def test_a_resume_elsewhere_records_what_is_new(
     (note,) = night.notes(name, "environment-changed")
     assert note["items"] == [{"item": "tz", "a": "UTC", "b": "Asia/Tokyo"}]
     assert "tz (UTC -> Asia/Tokyo)" in note["message"]
+    assert [found["message"] for found in outcome.divergences] == [note["message"]]
     assert len(night.notes(name, "snapshot")) == 2
 
 

@@ -146,6 +146,7 @@ class Environment:
             message = f"the environment has changed since the last attempt: {words}"
             note = {"message": message, "items": items, "count": len(changed)}
             run.note("environment-changed", note)
+            run.divergences.append({"step": "", **note})
 
     async def _take(self) -> Kept:
         kept = self._environments.fresh(self._subject)
