@@ -67,7 +67,7 @@ def _chat(response: Mapping[str, Any]) -> Answer:
         _text(response.get("system_fingerprint")),
         _text(response.get("id")),
         _settings(response, "service_tier"),
-        _lasting(choices),
+        lasting(choices),
     )
 
 
@@ -79,7 +79,7 @@ def _responses(response: Mapping[str, Any]) -> Answer:
         None,
         _text(response.get("id")),
         _settings(response, *names),
-        _lasting({"output": response.get("output"), "status": response.get("status")}),
+        lasting({"output": response.get("output"), "status": response.get("status")}),
     )
 
 
@@ -95,7 +95,7 @@ def _messages(response: Mapping[str, Any]) -> Answer:
         None,
         _text(response.get("id")),
         _settings(usage, "service_tier"),
-        _lasting({"content": response["content"], "stop": response.get("stop_reason")}),
+        lasting({"content": response["content"], "stop": response.get("stop_reason")}),
     )
 
 
@@ -111,7 +111,7 @@ def _gemini(response: Mapping[str, Any]) -> Answer:
         None,
         _text(response.get("responseId", response.get("response_id"))),
         None,
-        _lasting(candidates),
+        lasting(candidates),
     )
 
 
@@ -129,14 +129,14 @@ def _without(value: Any, *names: str) -> Any:
     return {key: item for key, item in value.items() if key not in names}
 
 
-def _lasting(value: Any) -> Any:
-    """`value` without what is new in every answer, and without nulls."""
+def lasting(value: Any) -> Any:
+    """An answer, or a part of it, without what is new in every answer, and without nulls."""
     if isinstance(value, Mapping):
         return {
-            key: item if key in _USERS else _lasting(item)
+            key: item if key in _USERS else lasting(item)
             for key, item in value.items()
             if key not in _EPHEMERAL and item is not None
         }
     if isinstance(value, (list, tuple)):
-        return [_lasting(item) for item in value]
+        return [lasting(item) for item in value]
     return value

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from collections.abc import Iterable
 from typing import Any
 
@@ -132,6 +133,10 @@ class Ledger:
                 "Give one of them another name: @step(name=...).",
             )
         adopt(step.fn.__globals__)
+        if "opentelemetry.sdk.trace" in sys.modules:
+            from nightproof.durable import spans  # needs the SDK, which few jobs load
+
+            spans.watch()
         number = self._ids[id(step)] = code_id(step.name, step.code)
         if number not in self._codes:
             row = CodeRow(number, step.name, step.code)
