@@ -15,7 +15,12 @@ from typing import NamedTuple
 
 from nightproof.model import clock
 from nightproof.provenance.snapshot.installed import Distribution
-from nightproof.provenance.snapshot.source import BREATH_SECONDS, editable_digest
+from nightproof.provenance.snapshot.source import (
+    BREATH_SECONDS,
+    SITE,
+    editable_digest,
+    editable_source,
+)
 
 _OF_THE_INSTALLER = (
     b"INSTALLER",
@@ -31,10 +36,25 @@ _BESIDE = (b"bin/", b"etc/", b"include/", b"man/", b"share/")
 
 
 class Packages(NamedTuple):
-    """``{"package/<name>": "<version> sha256:<hex>"}``, and where those with a RECORD lie."""
+    """``{"package/<name>": "<version> sha256:<hex>"}``, and where those with a RECORD lie.
+
+    `sources` are the folders of editable installs.
+    """
 
     items: dict[str, str]
     distributions: list[Distribution]
+    sources: list[str]
+
+    def covered(self) -> list[str]:
+        """What lies outside of site-packages, and still has a digest among the items."""
+        found = set(self.sources)
+        for one in self.distributions:
+            if SITE.isdisjoint(one.folder.split("/")):
+                folder = os.fsencode(one.folder or ".")
+                for row in one.rows:
+                    top = row.rsplit(b",", 2)[0].strip(b'"').partition(b"/")[0]
+                    found.add(os.fsdecode(folder + b"/" + top))
+        return sorted(found)
 
 
 def packages(path: Iterable[str]) -> Packages:
@@ -45,6 +65,7 @@ def packages(path: Iterable[str]) -> Packages:
     """
     found: dict[str, str] = {}
     distributions: list[Distribution] = []
+    sources: list[str] = []
     for folder in path:
         try:
             entries = sorted(os.scandir(folder or "."), key=lambda entry: entry.name)
@@ -64,10 +85,12 @@ def packages(path: Iterable[str]) -> Packages:
             if read is not None:
                 record, written = read
                 rows = wheel_rows(record, entry.name)
-                known = editable_digest(entry.path) or _digest(rows)
-                found[item] = f"{version} {known}".strip()
+                if source := editable_source(entry.path):
+                    sources.append(source)
+                known = editable_digest(source) if source else _digest(rows)
+                found[item] = f"{version} {known}"
                 distributions.append(Distribution(name, folder, entry.name, written, rows))
-    return Packages(found, distributions)
+    return Packages(found, distributions, sources)
 
 
 def _split(stem: str, suffix: str) -> tuple[str, str]:

@@ -55,7 +55,7 @@ def capture(want: Request, verify: bool = False) -> Snapshot:
         **surroundings(environ, want.variables),
         **installed.items,
         **changed.items,
-        **own_code(want.root),
+        **own_code(want.root, installed.covered()),
     }
     machine = host()
     if verify:
