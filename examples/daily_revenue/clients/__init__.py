@@ -1,0 +1,1 @@
+"""The clients of the services: plain functions that know nothing of steps."""
