@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,11 @@ def enter() -> None:
     """Take what the parent says, before any user code sees the environment."""
     global _told
     _told = handover.take()
+    if _told is not None and _told.level == "L2":
+        # Inherited from bubblewrap, which has to ignore what this process answers.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_DFL)
 
 
 def level() -> str:
@@ -37,14 +43,17 @@ def event() -> dict[str, Any] | None:
 
 def leave() -> None:
     """Keep what the job left in its working folder, and clear the rest away."""
-    if _told is None or not _told.slot:
-        return
+    if _told is not None and _told.slot:
+        os.chdir("/")
+        tidy(Path(_told.slot), Path(_told.left))
+
+
+def tidy(folder: Path, left: Path) -> None:
+    """Clear a slot, and bring to safety what a job left in its working folder."""
     from nightproof.provenance.isolation import slot
 
-    folder = Path(_told.slot)
-    os.chdir("/")
     try:
-        kept = slot.keep(folder, Path(_told.left))
+        kept = slot.keep(folder, left)
     except OSError as error:
         _say(f"what the job left in {folder / 'work'} cannot be kept: {error}")
         return

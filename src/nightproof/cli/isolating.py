@@ -1,11 +1,13 @@
 """``--isolate``: the attempt in a process with nothing but the contract around it.
 
-The process becomes that attempt (exec), so signals, the exit code, stdin and the
-terminal are its own.
+At L1 this process becomes that attempt (exec), so signals, the exit code, stdin and
+the terminal are its own. At L2 it stays, and hands signals and the exit code through.
 """
 
 from __future__ import annotations
 
+import asyncio
+import json
 import os
 import sys
 from collections.abc import Iterator, Sequence
@@ -13,12 +15,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
 
-from nightproof import config
-from nightproof.cli import targets
+from nightproof import app, config
+from nightproof.cli import isolated, resumable, sandboxing, targets
 from nightproof.cli.request import RunRequest
+from nightproof.cli.sandboxing import Sandbox, Wanted
 from nightproof.cli.session import Session, debugging, emit, note
 from nightproof.config import Settings
 from nightproof.errors import ConfigError, NightproofError, UsageError
+from nightproof.journal.records import RunRow
+from nightproof.provenance.isolation import sandbox
 from nightproof.provenance.isolation import slot as slots
 from nightproof.provenance.isolation.handover import LEVELS, Handover
 from nightproof.provenance.isolation.slot import Slot
@@ -28,34 +33,44 @@ from nightproof.provenance.signing import keys_folder
 _PATHS = ("blobs", "artifacts")
 
 
-def run(request: RunRequest) -> NoReturn:
-    """Begin the requested attempt at its level. Raises UsageError for what cannot be isolated."""
+def run(request: RunRequest) -> int:
+    """Carry out the requested attempt at its level; the exit code.
+
+    Raises UsageError for what cannot be isolated.
+    """
     with _answering(request.json):
         request.check()
-        words = _words(request)
-        _begin(request.isolate, words, config.load(store=request.store))
+        _check(request.isolate)
+        settings = config.load(store=request.store)
+        given = request.contract
+        if given != "-" and not given.lstrip().startswith("{"):
+            given = str(Path(given).absolute())
+        words = ["run", targets.absolute(request.target), given]
+        for flag in ("replicate", "effects", "strict", "json"):
+            words += [f"--{flag}"] if getattr(request, flag) else []
+        for bound in request.concurrency:
+            words += ["--concurrency", bound]
+        if request.isolate == "L2":
+            wanted = _wanted(targets.absolute(request.target), given)
+            return _in_sandbox(wanted, words, settings)
+        return _become(request.isolate, words, settings)
 
 
-def _words(request: RunRequest) -> list[str]:
-    """The command line that means the same in any folder."""
-    given = request.contract
-    if given != "-" and not given.lstrip().startswith("{"):
-        given = str(Path(given).absolute())
-    words = ["run", targets.absolute(request.target), given]
-    for flag in ("replicate", "effects", "strict", "json"):
-        words += [f"--{flag}"] if getattr(request, flag) else []
-    for bound in request.concurrency:
-        words += ["--concurrency", bound]
-    return words
-
-
-def resume(level: str, session: Session, name: str | None, every: bool, strict: bool) -> NoReturn:
-    """Go on at a level, in a process of that kind."""
-    words = ["resume", *([name] if name is not None else [])]
-    options = {"--all": every, "--strict": strict, "--json": session.json}
-    words += [flag for flag, wanted in options.items() if wanted]
+def resume(level: str, session: Session, name: str | None, every: bool, strict: bool) -> int:
+    """Go on at a level, in a process of that kind; the exit code."""
     with _answering(session.json):
-        _begin(level, words, session.settings())
+        _check(level)
+        settings = session.settings()
+        words = ["resume", *([name] if name is not None else [])]
+        options = {"--all": every, "--strict": strict, "--json": session.json}
+        words += [flag for flag, wanted in options.items() if wanted]
+        if level == "L2":
+            if every:
+                raise UsageError(
+                    "resume --all at L2 would show every run the files of all", "Name one run."
+                )
+            return _in_sandbox(_recorded(settings, name), words, settings)
+        return _become(level, words, settings)
 
 
 @contextmanager
@@ -71,69 +86,91 @@ def _answering(json: bool) -> Iterator[None]:
         raise
 
 
-def _begin(level: str, words: Sequence[str], settings: Settings) -> NoReturn:
+def _check(level: str) -> None:
     if level not in LEVELS[1:]:
-        raise UsageError(f"--isolate {level}: there is no such level", "Use L0 or L1.")
-    if level != "L1":
-        raise UsageError(f"--isolate {level} is not in this version", "Use L0 or L1.")
-    if debugging():
-        words = [*words, "--debug"]
+        raise UsageError(f"--isolate {level}: there is no such level", "Use L0, L1 or L2.")
+    if level == "L3":
+        raise UsageError(f"--isolate {level} is not in this version", "Use L0, L1 or L2.")
+
+
+def _become(level: str, words: Sequence[str], settings: Settings) -> NoReturn:
+    """Go on as the attempt, in a slot."""
     origin = Path.cwd()
     settings = _absolute(settings, origin)
-    left = _left(settings, origin)
-    slot = slots.take(os.environ, left)
-    for folder in slot.rescued:
-        note(f"nightproof: an earlier isolated attempt left files behind; they are in {folder}")
-    environ = _environ(level, settings, origin, slot, left)
-    command = [sys.executable, *_switches(), "-m", "nightproof", *words]
+    slot, left = _slot(settings, origin)
+    environ = _environ(
+        settings, (str(slot.home), str(slot.tmp)),
+        Handover(level, str(origin), str(slot.folder), str(left)),
+    )  # fmt: skip
     sys.stdout.flush()
     sys.stderr.flush()
     os.chdir(slot.work)
-    os.execve(sys.executable, command, environ)  # noqa: S606 - this very interpreter
+    os.execve(sys.executable, _command(words), environ)  # noqa: S606 - this very interpreter
 
 
-def _environ(
-    level: str, settings: Settings, origin: Path, slot: Slot, left: Path
-) -> dict[str, str]:
-    """The whole environment of the attempt."""
-    zone = _zone(settings)
-    folder = os.path.dirname(sys.executable)  # noqa: PTH120 - a text among texts
-    same = fixed(str(slot.home), folder, str(slot.tmp), zone)
+def _in_sandbox(wanted: Wanted, words: Sequence[str], settings: Settings) -> int:
+    """The attempt in bubblewrap, watched over by this process."""
+    sandboxing.program()
+    origin = Path.cwd()
+    settings = _absolute(settings, origin)
+    slot, left = _slot(settings, origin)
+    mounts = sandboxing.mounts(wanted, settings, slot, origin)
+    handover = Handover("L2", str(origin), mounts=tuple(map(str, mounts)))
+    environ = _environ(settings, (sandbox.HOME, sandbox.TMP), handover)
+    sys.stdout.flush()
+    try:
+        return Sandbox(mounts, _command(words), environ).run(
+            wanted.contract if wanted.stdin else None
+        )
+    finally:
+        isolated.tidy(slot.folder, left)
+
+
+def _slot(settings: Settings, origin: Path) -> tuple[Slot, Path]:
+    """The folders of the attempt, and where files go that it leaves in one of them."""
+    places = app.places(settings.store)
+    folder = places.folder if places.journal != ":memory:" else origin / ".nightproof"
+    slot = slots.take(os.environ, folder / "left")
+    for rescued in slot.rescued:
+        note(f"nightproof: an earlier isolated attempt left files behind; they are in {rescued}")
+    return slot, folder / "left"
+
+
+def _command(words: Sequence[str]) -> list[str]:
+    """This very program, with switches that change what code does."""
+    switches = ["-" + "O" * sys.flags.optimize] if sys.flags.optimize else []
+    last = ["--debug"] if debugging() else []
+    return [sys.executable, *switches, "-m", "nightproof", *words, *last]
+
+
+def _environ(settings: Settings, folders: tuple[str, str], handover: Handover) -> dict[str, str]:
+    """The whole environment of the attempt; `folders` are its home and where temporary files go."""
+    beside = os.path.dirname(sys.executable)  # noqa: PTH120 - a text among texts
+    same = fixed(folders[0], beside, folders[1], _zone(settings))
     ours = declared(os.environ, settings.variables)
-    alike = [f"{name}={value}" for name, value in same.items() if name not in ours]
-    handover = Handover(
-        level, str(origin), str(slot.folder), str(left),
-        tuple(one for one in alike if not one.startswith(("HOME=", "PATH=", "TMPDIR="))),
-        tuple(ours),
-    )  # fmt: skip
+    paths = ("HOME", "PATH", "TMPDIR")
+    alike = [f"{name}={same[name]}" for name in same if name not in ours and name not in paths]
+    told = handover._replace(environment=tuple(alike), declared=tuple(ours))
     return {
         **same,
         **carried(os.environ),
         **ours,
         config.HANDED_OVER: config.hand_over(settings),
-        **handover.variables(),
+        **told.variables(),
     }
 
 
 def _absolute(settings: Settings, origin: Path) -> Settings:
     """The settings with paths that mean the same in any folder, and for any home."""
-    paths: dict[str, str] = {}
-    scheme = "sqlite:///"
-    rest = settings.store.removeprefix(scheme)
-    if settings.store.startswith(scheme) and not rest.startswith("/") and rest != ":memory:":
-        paths["store"] = f"{scheme}{origin / rest}"
-    for name in _PATHS:
-        if given := getattr(settings, name):
-            paths[name] = str(origin / given)
+    paths: dict[str, object] = {
+        name: str(origin / given) for name in _PATHS if (given := getattr(settings, name))
+    }
+    journal = app.places(settings.store).journal
+    if journal != ":memory:":
+        paths["store"] = f"sqlite:///{journal}"
     paths["keys"] = str(keys_folder(settings.keys).absolute())
+    paths["files"] = [str(origin / Path(name).expanduser()) for name in settings.files]
     return settings.override(**paths)
-
-
-def _left(settings: Settings, origin: Path) -> Path:
-    """Beside the journal."""
-    path = settings.store.removeprefix("sqlite:///")
-    journal = Path(path) if path.startswith("/") else origin / ".nightproof" / "journal.db"
-    return journal.parent / "left"
 
 
 def _zone(settings: Settings) -> str:
@@ -149,6 +186,28 @@ def _zone(settings: Settings) -> str:
     return settings.timezone
 
 
-def _switches() -> list[str]:
-    """What this interpreter was started with that changes what code does."""
-    return ["-" + "O" * sys.flags.optimize] if sys.flags.optimize else []
+def _wanted(target: str, given: str) -> Wanted:
+    """What a run needs to see."""
+    if given == "-":
+        return Wanted(target, sys.stdin.buffer.read(), Path.cwd(), stdin=True)
+    if given.startswith("/"):
+        file = Path(given)
+        data = file.read_bytes() if file.is_file() else b""
+        return Wanted(target, data, file.parent, file)
+    return Wanted(target, given.encode(), Path.cwd())
+
+
+def _recorded(settings: Settings, name: str | None) -> Wanted:
+    """What a run that is on record needs to see."""
+    app.require_journal(settings)
+
+    async def look() -> RunRow:
+        journal = app.open_journal(settings)
+        try:
+            return await resumable.find(journal, name, int(settings.lease * 1000))
+        finally:
+            await journal.close()
+
+    row = asyncio.run(look())
+    folder = json.loads(row.options or b"{}").get("folder")
+    return Wanted(row.target, row.contract, Path(folder) if folder else Path.cwd())

@@ -35,7 +35,7 @@ Store = Annotated[
 Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 Isolate = Annotated[
-    str, typer.Option("--isolate", metavar="LEVEL", help="L0, or L1: nothing but the contract.")
+    str, typer.Option("--isolate", metavar="LEVEL", help="L0; L1: cleared; L2: in a sandbox.")
 ]
 RunName = Annotated[
     str,

@@ -8,23 +8,17 @@ from typing import Any
 
 from nightproof import app
 from nightproof.cli import outcome as outcomes
-from nightproof.cli import running, signals, targets
+from nightproof.cli import resumable, running, signals, targets
 from nightproof.cli.running import Night, Output
 from nightproof.cli.session import Session, complain, note
 from nightproof.engines.embedded import Options, Outcome
 from nightproof.errors import (
     ContractError,
     NightproofError,
-    NotFound,
     TargetError,
     UsageError,
 )
-from nightproof.journal.lease import Possession, possession
-from nightproof.journal.protocol import Journal
-from nightproof.journal.records import RunFilter, RunRow
-from nightproof.model import clock
-from nightproof.model.states import RunStatus
-from nightproof.views import open_run
+from nightproof.journal.records import RunRow
 
 
 def resume(
@@ -48,9 +42,9 @@ def _resume(session: Session, output: Output, name: str | None, every: bool, str
     try:
         lease_ms = int(settings.lease * 1000)
         if every:
-            rows = night.do(_all_due(night.journal, lease_ms))
+            rows = night.do(resumable.all_due(night.journal, lease_ms))
         else:
-            rows = [night.do(_one(night.journal, name, lease_ms))]
+            rows = [night.do(resumable.find(night.journal, name, lease_ms))]
         if rows:
             night.start()
             signals.before_the_run()
@@ -93,38 +87,6 @@ def _each(night: Night, output: Output, rows: list[RunRow], strict: bool) -> int
     elif not rows:
         note("nothing to resume")
     return next((code for code in (1, 2, signals.TEMPFAIL) if code in codes), 0)
-
-
-async def _all_due(journal: Journal, lease_ms: int) -> list[RunRow]:
-    now = clock.now_ms()
-    found = []
-    for row in await journal.due(now):
-        if possession(row, now, lease_ms) is Possession.LIVE:
-            continue
-        if row.cancel and await journal.request_cancel(row.id):
-            # Its process died before it could heed the request.
-            note(f"{row.name}  cancelled, as was asked for")
-            continue
-        found.append(row)
-    return found
-
-
-async def _one(journal: Journal, name: str | None, lease_ms: int) -> RunRow:
-    if name is not None:
-        return await open_run(journal, name)
-    now = clock.now_ms()
-    states = (RunStatus.RUNNING, RunStatus.PARKED, RunStatus.FAILED)
-    found = [
-        row
-        for row in await journal.runs(RunFilter(status=states, limit=100))
-        if row.parent is None and possession(row, now, lease_ms) is not Possession.LIVE
-    ]
-    if len(found) == 1:
-        return found[0]
-    if not found:
-        raise NotFound("there is nothing to resume", "`nightproof runs` lists the runs.")
-    names = ", ".join(row.name for row in found[:6])
-    raise NotFound(f"several runs can go on: {names}", "Name one of them, or give --all.")
 
 
 def _go_on(night: Night, row: RunRow, strict: bool) -> Outcome:

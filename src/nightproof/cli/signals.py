@@ -10,9 +10,12 @@ from types import FrameType
 from typing import Protocol
 
 from nightproof.cli.session import note
+from nightproof.model import clock
 
 TEMPFAIL = 75
 """EX_TEMPFAIL of sysexits.h: try again later."""
+TOGETHER_SECONDS = 0.3
+"""In a sandbox two signals so close to each other are one that came on two ways."""
 
 
 class Stoppable(Protocol):
@@ -37,16 +40,21 @@ class Stopper:
     def __init__(self, engine: Stoppable) -> None:
         self._engine = engine
         self.asked = False
+        self._since = 0.0
+        self._together = TOGETHER_SECONDS if os.environ.get("NIGHTPROOF_ISOLATION") == "L2" else 0.0
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop)
 
     def _stop(self) -> None:
+        if self.asked and clock.monotonic() - self._since < self._together:
+            return
         if self.asked:
             # What is acknowledged is on disk; there is nothing to tidy up.
             note("nightproof: stopped at once; `nightproof resume` goes on")
             sys.stderr.flush()
             os._exit(TEMPFAIL)
         self.asked = True
+        self._since = clock.monotonic()
         note("nightproof: finishing what is under way; once more to stop at once")
         self._engine.stop()

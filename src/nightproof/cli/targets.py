@@ -27,24 +27,25 @@ def load(text: str) -> Target:
 
     Raises TargetError that says which part of it is wrong.
     """
-    where, name = _split(text)
-    if where.endswith(".py") or "/" in where or Path(where).is_file():
-        path = Path(where).absolute()
-        module = _import_file(path, where)
-        found = str(path)
-    else:
-        module = _import_module(where)
-        found = where
+    (where, name), path = _split(text), place_of(text)
+    module = _import_file(path, where) if isinstance(path, Path) else _import_module(where)
+    found = str(path)
     job, name = _pick(module, name, where)
     return Target(job, f"{found}:{name}")
 
 
 def absolute(text: str) -> str:
     """`text` such that it names the same target in any folder; modules stay as they are."""
-    where, name = _split(text)
+    place, (_, name) = place_of(text), _split(text)
+    return f"{place}:{name}" if name is not None else str(place)
+
+
+def place_of(text: str) -> Path | str:
+    """Where `text` looks for its job: the absolute path of a file, or the name of a module."""
+    where, _ = _split(text)
     if where.endswith(".py") or "/" in where or Path(where).is_file():
-        where = str(Path(where).absolute())
-    return f"{where}:{name}" if name is not None else where
+        return Path(where).absolute()
+    return where
 
 
 def _split(text: str) -> tuple[str, str | None]:

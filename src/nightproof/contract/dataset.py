@@ -99,6 +99,11 @@ def datasets(contract: Contract) -> list[tuple[str, str, str]]:
     return list(_pairs(contract.model_dump(mode="json", by_alias=True), ""))
 
 
+def stated(document: Any) -> list[tuple[str, str, str]]:
+    """(field, uri, sha256) of every dataset in the JSON value of a contract; see `datasets`."""
+    return list(_pairs(document, ""))
+
+
 async def verify_all(contract: Contract, cache_dir: Path | None = None) -> list[Verified]:
     """Fetch and hash every dataset of `contract`, a few at a time.
 

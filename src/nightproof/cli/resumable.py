@@ -1,0 +1,46 @@
+"""Which runs can go on."""
+
+from __future__ import annotations
+
+from nightproof.cli.session import note
+from nightproof.errors import NotFound
+from nightproof.journal.lease import Possession, possession
+from nightproof.journal.protocol import Journal
+from nightproof.journal.records import RunFilter, RunRow
+from nightproof.model import clock
+from nightproof.model.states import RunStatus
+from nightproof.views import open_run
+
+
+async def all_due(journal: Journal, lease_ms: int) -> list[RunRow]:
+    """Every run that can go on now and that no live process works on."""
+    now = clock.now_ms()
+    found = []
+    for row in await journal.due(now):
+        if possession(row, now, lease_ms) is Possession.LIVE:
+            continue
+        if row.cancel and await journal.request_cancel(row.id):
+            # Its process died before it could heed the request.
+            note(f"{row.name}  cancelled, as was asked for")
+            continue
+        found.append(row)
+    return found
+
+
+async def find(journal: Journal, name: str | None, lease_ms: int) -> RunRow:
+    """The run of that name, or else the only one that can go on. Raises NotFound."""
+    if name is not None:
+        return await open_run(journal, name)
+    now = clock.now_ms()
+    states = (RunStatus.RUNNING, RunStatus.PARKED, RunStatus.FAILED)
+    found = [
+        row
+        for row in await journal.runs(RunFilter(status=states, limit=100))
+        if row.parent is None and possession(row, now, lease_ms) is not Possession.LIVE
+    ]
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        raise NotFound("there is nothing to resume", "`nightproof runs` lists the runs.")
+    names = ", ".join(row.name for row in found[:6])
+    raise NotFound(f"several runs can go on: {names}", "Name one of them, or give --all.")
