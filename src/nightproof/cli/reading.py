@@ -140,10 +140,22 @@ def _extras(found: RunSummary) -> list[str]:
     lines += [f"  child     {name}" for name in found.children]
     lines += [f"  changed   the code of {one.get('what')}" for one in found.code_changes]
     lines += [f"  changed   {one.get('message')}" for one in found.environment_changes]
+    lines += [f"  prompt    {_prompt(one)}" for one in found.prompts]
+    lines += [f"  model     {_model(one)}" for one in found.models]
     lines += [f"  differs   {one.get('message')}" for one in found.divergences[:10]]
     if found.retries:
         lines.append(f"  retries   {found.retries}: `nightproof logs {found.run.run}`")
     return ["", *lines] if lines else []
+
+
+def _prompt(one: dict[str, Any]) -> str:
+    return f"{one['id']}  sha256 {one['sha256'][:12]}" + ("" if one["locked"] else ", not locked")
+
+
+def _model(one: dict[str, Any]) -> str:
+    answered = f", answered by {one['reported']}" if one["reported"] else ""
+    times = f", {one['count']} times" if one["count"] > 1 else ""
+    return f"{one['requested']}{answered}: {one['status']}{times}"
 
 
 def steps(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from nightproof.testing.golden import GoldenDiffers, assert_golden
+    from nightproof.testing.models import ModelServer
     from nightproof.testing.reproducing import (
         Delivered,
         NotReproducible,
@@ -19,12 +20,13 @@ if TYPE_CHECKING:
 __all__ = [
     "Delivered",
     "GoldenDiffers",
+    "ModelServer",
     "NotReproducible",
     "Reproduced",
     "assert_golden",
     "assert_reproducible",
 ]
-_HOMES = {"GoldenDiffers": "golden", "assert_golden": "golden"}
+_HOMES = {"GoldenDiffers": "golden", "ModelServer": "models", "assert_golden": "golden"}
 
 
 def __getattr__(name: str) -> Any:

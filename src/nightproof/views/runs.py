@@ -17,6 +17,8 @@ from nightproof.views.steps import StepCount, counts
 from nightproof.views.values import iso, parsed
 
 _LEASE_MS = 30_000
+_SERVED = ("provider", "requested", "reported", "fingerprint", "status")
+_PROMPTED = ("id", "sha256", "locked")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,10 @@ class RunSummary:
     environment: dict[str, Any] | None
     """The digests of the last attempt's environment, and of the blob with its items."""
     environment_changes: list[dict[str, Any]]
+    models: list[dict[str, Any]]
+    """Who was asked and who answered: requested, reported, status, provider and how often."""
+    prompts: list[dict[str, Any]]
+    """The prompt templates that were used: id, sha256 and whether the version is locked."""
     retries: int
     next: str
     """What to do now, as a command; "" where there is nothing to do."""
@@ -159,6 +165,8 @@ async def summary(reader: Reader, row: RunRow) -> RunSummary:
         code_changes=told.changes,
         environment=told.environment,
         environment_changes=told.environment_changes,
+        models=list(told.models.values()),
+        prompts=list(told.prompts.values()),
         retries=told.retries,
         next=_advice(row, shown, ledger),
     )
@@ -173,6 +181,8 @@ class _Told:
         self.changes: list[dict[str, Any]] = []
         self.environment: dict[str, Any] | None = None
         self.environment_changes: list[dict[str, Any]] = []
+        self.models: dict[tuple[Any, ...], dict[str, Any]] = {}
+        self.prompts: dict[tuple[Any, ...], dict[str, Any]] = {}
         self.retries = 0
         self.manifests: dict[str, Any] | None = None
 
@@ -190,6 +200,12 @@ class _Told:
             self.environment = event
         elif kind == "environment-changed":
             self.environment_changes.append(event)
+        elif kind == "served":
+            told = {name: event.get(name) for name in _SERVED}
+            self.models.setdefault(tuple(told.values()), {**told, "count": 0})["count"] += 1
+        elif kind == "prompt":
+            told = {name: event.get(name) for name in _PROMPTED}
+            self.prompts[tuple(told.values())] = told
         elif kind == "retry":
             self.retries += 1
         elif kind == EVENT:
