@@ -94,7 +94,7 @@ def test_drift_is_exit_3(np, drifting):
     assert shown.code == 3
     document = shown.json
     assert list(document) == [
-        "a", "b", "drift", "verdicts", "cause", "evidence", "firstDivergence",
+        "a", "b", "drift", "verdicts", "cause", "evidence", "firstDivergence", "reasons",
     ]  # fmt: skip
     assert list(document["verdicts"]) == [
         "input", "code", "environment", "context", "model", "sampling",

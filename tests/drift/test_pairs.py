@@ -170,22 +170,6 @@ def test_unrecorded_randomness_is_sampling_or_unseen_context(night, night_contra
     assert document["verdicts"]["context"] == "not testable"
 
 
-def test_file_in_home_is_not_blamed_on_anything(night, night_contract, pair, tmp_path, monkeypatch):
-    """What a step read of its own accord is not recorded, so context stays open."""
-    monkeypatch.setenv("HOME", str(tmp_path))
-    setting = tmp_path / ".setting"
-    rows = rows_step(10, lambda: len(setting.read_text()))
-    body = make(night_contract, rows)
-    setting.write_text("1")
-    a = night.run(body).name
-    setting.write_text("12")
-    b = night.run(body, replicate=-1).name
-    document = pair(a, b).document()
-    assert document["cause"] is None
-    assert document["verdicts"]["context"] == "not testable"
-    assert document["firstDivergence"]["step"] == "rows"
-
-
 def timed(Night, **options):
     """A job whose step is given the time."""
 
@@ -389,3 +373,44 @@ def test_short_form_names_where_they_part(night, night_contract, pair):
     names = twice(night, make(night_contract), make(night_contract, rows_step(11)))
     one = compared(pair(*names).comparison)
     assert (one.first, one.other_code, one.equal) == ("rows [1]", True, False)
+
+
+def nested(Night, given):
+    """A job whose child's step may fail or return something else."""
+
+    @step(name="look")
+    def look() -> int:
+        found = given()
+        if found < 0:
+            raise ValueError("below zero")
+        return found
+
+    @job(name="inner")
+    async def inner(contract: Night) -> int:
+        return await look()
+
+    @job(name="outer")
+    async def outer(contract: Night) -> int:
+        return await inner(contract)
+
+    return outer
+
+
+@pytest.mark.parametrize("second", [2, -1])
+def test_divergence_inside_a_child_run_is_found_there(night, night_contract, pair, second):
+    """The step of the child is named, and the child runs, whether it returns or fails."""
+    given = iter([1, second])
+    found = pair(*twice(night, *[nested(night_contract, lambda: next(given))] * 2))
+    document = found.document()
+    assert document["firstDivergence"]["step"] == "look"
+    runs = document["firstDivergence"]["runs"]
+    assert runs["a"].startswith("inner-")
+    assert runs["b"] == f"{runs['a']}.1"
+    assert found.comparison.first.kind == "child run"
+    assert compared(found.comparison).first == "look"
+
+
+def test_children_that_fail_alike_are_the_same(night, night_contract, pair):
+    """Though the message names another replicate of the child."""
+    body = nested(night_contract, lambda: -1)
+    assert pair(*twice(night, body, body)).comparison.raw == 0

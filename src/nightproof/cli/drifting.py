@@ -6,25 +6,18 @@ import asyncio
 
 from nightproof import app
 from nightproof.cli import targets
+from nightproof.cli.drift_text import told
 from nightproof.cli.reading import opened
 from nightproof.cli.session import Session, emit
-from nightproof.drift.compare import Comparison, Divergence, Side
 from nightproof.drift.normalise import FUNCTION, Normaliser, normalisers
-from nightproof.drift.showing import SideBySide
-from nightproof.drift.verdict import Evidence, Judgement
 from nightproof.errors import NightproofError, UsageError
 from nightproof.journal.protocol import Reader
 from nightproof.journal.records import RunRow
 from nightproof.views import open_run
-from nightproof.views.drift import DriftView, drift, name, normalise_names
+from nightproof.views.drift import DriftView, drift, normalise_names
 
 DRIFT = 3
 """The exit code where runs differ."""
-_WHAT = {
-    "inputs": "it was given something else",
-    "only in A": "it ran in A only",
-    "only in B": "it ran in B only",
-}
 
 
 def diff(session: Session, a: str, b: str) -> int:
@@ -69,70 +62,3 @@ async def declared(reader: Reader, row: RunRow) -> tuple[Normaliser, ...]:
             f"Run {row.name} was recorded with it; compare newer runs.",
         )
     return tuple(normalisers([known.get(one, one)])[0]._replace(name=one) for one in names)
-
-
-def told(found: Comparison, judged: Judgement) -> list[str]:
-    """A comparison for people."""
-    lines = [f"A  {found.a.run.name}", f"B  {found.b.run.name}", "", _headline(found)]
-    first = found.first or found.first_raw
-    if first is not None:
-        lines += ["", *_divergence(first), *values(first.values)]
-    if found.drift:
-        lines += ["", *(f"{cause:12} {verdict}" for cause, verdict in judged.verdicts.items())]
-        lines += ["", f"cause: {judged.cause or 'the record does not tell'}"]
-        lines += [f"  {_evidence(one)}" for one in judged.evidence]
-    return lines
-
-
-def _headline(found: Comparison) -> str:
-    rules = f" after normalising {', '.join(found.rules)}" if found.rules else ""
-    if not found.raw:
-        return f"no drift: {found.compared} results are the same, byte for byte"
-    if not found.drift:
-        return f"no drift{rules}; before it, {found.raw} of {found.compared} results differ"
-    before = f" ({found.raw} before it)" if rules else ""
-    return f"drift: {found.real} of {found.compared} results differ{rules}{before}"
-
-
-def _divergence(first: Divergence) -> list[str]:
-    key = f" [{first.key}]" if first.key else ""
-    what = _WHAT.get(first.what, "same inputs, another output")
-    if first.kind in ("artifact", "result") and first.what == "output":
-        what = "another content"
-    if first.hidden:
-        what += ", the same after normalising"
-    lines = [f"first difference: {name(first)}{key}: {what}"]
-    for label, side in (("A", first.a), ("B", first.b)):
-        lines += _digests(label, side)
-    return lines
-
-
-def _digests(label: str, side: Side | None) -> list[str]:
-    if side is None:
-        return []
-    return [f"  {label}  raw {side.raw[:23]}  normalised {side.normalised[:23]}"]
-
-
-def values(found: SideBySide) -> list[str]:
-    """Two values side by side."""
-    lines = []
-    for place in found.places:
-        path = place.path or "(whole)"
-        if place.a is None and place.b is None:
-            lines.append(f"  {path}")
-            continue
-        lines += [f"  {path}", f"    A  {_or_absent(place.a)}", f"    B  {_or_absent(place.b)}"]
-    lines += [f"  {line}" for line in found.text]
-    if found.more:
-        lines.append(f"  … and {found.more} more")
-    if found.remark:
-        lines.append(f"  ({found.remark})")
-    return lines
-
-
-def _or_absent(text: str | None) -> str:
-    return "(absent)" if text is None else text
-
-
-def _evidence(one: Evidence) -> str:
-    return f"{one.cause}: {one.item}: {one.a or '-'} -> {one.b or '-'}"

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from nightproof.blobs.protocol import Blobs
 from nightproof.drift.normalise import Normaliser, digest, normalised
-from nightproof.drift.record import MISSING, Point, Record, inputs, output, record
+from nightproof.drift.record import MISSING, Point, Record, child, inputs, output, record
 from nightproof.drift.showing import SideBySide, side_by_side
 from nightproof.errors import UsageError
 from nightproof.journal.protocol import Reader
@@ -71,6 +71,20 @@ class Comparison:
     first: Divergence | None = None
     first_raw: Divergence | None = None
     world: list[tuple[Point | None, Point | None]] = field(default_factory=list)
+    inner: Comparison | None = None
+    """Where they part in a child run: the comparison of the two child runs."""
+
+    @property
+    def innermost(self) -> Comparison:
+        """The comparison in which the first difference lies, however deep."""
+        return self if self.inner is None else self.inner.innermost
+
+    @property
+    def chains(self) -> tuple[list[Record], list[Record]]:
+        """The records of either side, from the outermost run to the innermost."""
+        rest: tuple[list[Record], list[Record]]
+        rest = ([], []) if self.inner is None else self.inner.chains
+        return [self.a, *rest[0]], [self.b, *rest[1]]
 
     @property
     def drift(self) -> bool:
@@ -125,7 +139,30 @@ async def compare(
         if found.first is None and not hidden:
             same = found.real == found.raw
             found.first = found.first_raw if same else await look.divergence(pair, hidden)
+    found.inner = await _inside(reader, blobs, found, rules)
+    found.other_code |= found.inner is not None and found.inner.other_code
     return found
+
+
+async def _inside(
+    reader: Reader, blobs: Blobs, found: Comparison, rules: Sequence[Normaliser]
+) -> Comparison | None:
+    """The comparison of the child runs in which two runs part, where they differ at all."""
+    first = found.first or found.first_raw
+    if first is None or first.kind != "child run" or not first.same_inputs:
+        return None
+    one, other = first.points
+    assert one is not None
+    assert other is not None
+    rows = [await child(reader, found.a.run, one), await child(reader, found.b.run, other)]
+    a, b = rows
+    if a is None or b is None or a.id == b.id:
+        return None
+    if a.status not in _ENDED or b.status not in _ENDED:
+        return None
+    inner = await compare(reader, blobs, a, b, rules)
+    # What the parent's normalising leaves has to be left in the child's difference too.
+    return inner if (inner.first is None) == (found.first is None) and inner.raw else None
 
 
 def _world(a: Record, b: Record) -> list[tuple[Point | None, Point | None]]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from nightproof.blobs.protocol import Blobs
-from nightproof.errors import BlobError
+from nightproof.errors import BlobError, NotFound
 from nightproof.journal.protocol import Reader
 from nightproof.journal.records import Entry, RunRow
 from nightproof.model.canonical import sha256_hex
@@ -27,6 +27,7 @@ _WORDS = {
     Kind.ARTIFACT: "artifact", Kind.VALUE: "recorded value", Kind.SIGNAL: "signal",
 }  # fmt: skip
 _REPLICATE = re.compile(r"(-[0-9a-f]{10})\.\d+$")
+_NAMED_REPLICATE = re.compile(r"(-[0-9a-f]{10})\.\d+\b")
 LAST = 2**62
 """The sequence number of a run's result: it comes after everything."""
 MISSING = object()
@@ -62,9 +63,13 @@ class Record:
     events: list[tuple[int, dict[str, Any]]] = field(default_factory=list)
     starts: list[int] = field(default_factory=list)
 
-    def notes(self, kind: str) -> list[dict[str, Any]]:
-        """The events of one kind."""
-        return [note for _, note in self.events if note.get("kind") == kind]
+    def attempt(self, at: int) -> int:
+        """The number of the attempt that was at work at a time (milliseconds), from 1."""
+        return max(1, sum(start <= at for start in self.starts))
+
+    def notes(self, kind: str) -> list[tuple[int, dict[str, Any]]]:
+        """The events of one kind, each with the number of its attempt."""
+        return [(self.attempt(at), note) for at, note in self.events if note.get("kind") == kind]
 
 
 async def record(reader: Reader, run: RunRow) -> Record:
@@ -114,24 +119,32 @@ def _by_name(point: Point) -> bytes:
 
 def _point(entry: Entry, codes: dict[int, tuple[str, str]]) -> Point:
     name, code = codes.get(entry.code, ("", ""))
-    key, fp = "", entry.fp
+    what, key, fp = _WORDS[Kind(entry.kind)], "", entry.fp
     raw = entry.blob or _digest(entry.output or b"")
     if entry.kind == Kind.CHILD:
-        name = _REPLICATE.sub(r"\1", str((_json(entry.inputs) or [""])[0])).rpartition("-")[0]
+        name = _job_of(str((_json(entry.inputs) or [""])[0]))
     elif entry.kind == Kind.ARTIFACT:
         note = _json(entry.output)
         name, raw = note["name"], f"sha256:{note['sha256']}"
     elif entry.kind == Kind.FAILURE:
-        raw = _digest(json.dumps(_failure(_json(entry.output))).encode())
+        note = _json(entry.output)
+        raw = _digest(json.dumps(_failure(note)).encode())
+        if not entry.code and isinstance(note, dict) and "run" in note:
+            what, name = _WORDS[Kind.CHILD], _job_of(str(note["run"]))
     elif entry.kind == Kind.VALUE:
         name = "now()"  # uuid() and random() are the same in every run of a contract
     if entry.inputs and entry.inputs.startswith(b'{"key"'):
         key = str(_json(entry.inputs).get("key", ""))
     point = Point(
-        _WORDS[Kind(entry.kind)], name, key, fp, entry.seq, entry.at, code, raw,
+        what, name, key, fp, entry.seq, entry.at, code, raw,
         entry.kind == Kind.FAILURE, not entry.output and entry.blob is None,
     )  # fmt: skip
     return point._replace(fp=_by_name(point)) if entry.kind == Kind.ARTIFACT else point
+
+
+def _job_of(run: str) -> str:
+    """The job in the name of a run."""
+    return _REPLICATE.sub(r"\1", run).rpartition("-")[0]
 
 
 def _end(run: RunRow) -> Point:
@@ -170,6 +183,21 @@ async def inputs(reader: Reader, run: RunRow, point: Point) -> Any:
     if point.what == "child run" and isinstance(found, list):
         return [_REPLICATE.sub(r"\1", str(name)) for name in found]
     return found.get("args") if isinstance(found, dict) else found
+
+
+async def child(reader: Reader, run: RunRow, point: Point) -> RunRow | None:
+    """The run that a "child run" point stands for, if it is still on record."""
+    entries = await reader.entries(run.id, (), point.seq - 1, 1)
+    if not entries or entries[0].seq != point.seq:
+        return None
+    names = _json(entries[0].inputs)
+    if not isinstance(names, list) or not names:
+        return None
+    try:
+        found = await reader.find(str(names[0]))
+    except NotFound:  # it is gone, and several others begin like it
+        return None
+    return found if found is not None and found.name == names[0] else None
 
 
 async def _value(blobs: Blobs, data: bytes | None, blob: str | None, raw: bool) -> Any:
@@ -215,7 +243,10 @@ def _json(data: bytes | None) -> Any:
 
 def _failure(stored: Any) -> Any:
     if isinstance(stored, dict):
-        return {"type": stored.get("type"), "message": stored.get("message")}
+        message = stored.get("message")
+        if isinstance(message, str):  # a child of a replicate is named like one
+            message = _NAMED_REPLICATE.sub(r"\1", message)
+        return {"type": stored.get("type"), "message": message}
     return stored
 
 

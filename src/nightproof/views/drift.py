@@ -31,7 +31,8 @@ class DriftView:
         """The document of ``diff --json``.
 
         `firstDivergence` is a difference before normalising where none is left after
-        it: then its normalised digests are equal, and `drift` is false.
+        it: then its normalised digests are equal, and `drift` is false. Its `runs` are
+        child runs where it lies in one. `reasons` says why a cause is not testable.
         """
         found = self.comparison
         return {
@@ -41,14 +42,22 @@ class DriftView:
             "verdicts": self.judgement.verdicts,
             "cause": self.judgement.cause,
             "evidence": [one._asdict() for one in self.judgement.evidence],
-            "firstDivergence": _divergence(found.first or found.first_raw),
+            "firstDivergence": _divergence(found.innermost),
+            "reasons": self.judgement.reasons,
         }
 
 
-def _divergence(found: Divergence | None) -> dict[str, Any] | None:
+def _divergence(inner: Comparison) -> dict[str, Any] | None:
+    found = inner.first or inner.first_raw
     if found is None:
         return None
-    return {"step": name(found), "key": found.key, "a": _side(found.a), "b": _side(found.b)}
+    return {
+        "step": name(found),
+        "key": found.key,
+        "a": _side(found.a),
+        "b": _side(found.b),
+        "runs": {"a": inner.a.run.name, "b": inner.b.run.name},
+    }
 
 
 def name(found: Divergence) -> str:
@@ -120,7 +129,8 @@ class Compared:
 
 def compared(found: Comparison) -> Compared:
     """A comparison in short."""
-    first = found.first or found.first_raw
+    inner = found.innermost
+    first = inner.first or inner.first_raw
     return Compared(
         found.b.run.name,
         str(found.b.run.status),
