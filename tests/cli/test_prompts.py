@@ -66,3 +66,45 @@ def test_a_damaged_lock_is_bad_input(prompts, capsys):
     (prompts / "prompts.lock.json").write_text("{")
     assert main(["prompts", "lock"]) == 2
     assert "prompts.lock.json is not JSON" in capsys.readouterr().err
+
+
+JOB = """
+from typing import Literal
+from nightproof import Contract, PromptId, job
+
+class Asking(Contract):
+    task: Literal["asking"] = "asking"
+    prompt_template_id: PromptId
+
+@job
+async def main(contract: Asking) -> str:
+    return contract.prompt_template_id
+"""
+
+
+def test_a_contract_is_checked_against_its_prompts(prompts, capsys):
+    """Where there is a folder of prompts, a version that is not there or has changed is refused."""
+    (prompts.parent / "job.py").write_text(JOB)
+    contract = prompts.parent / "contract.json"
+    check = ["contract", "check", "job.py:main", str(contract)]
+    contract.write_text('{"contractVersion": "1", "task": "asking", "promptTemplateId": "a@1"}')
+    assert main(check) == 0
+    main(["prompts", "lock"])
+    (prompts / "a@1.md").write_text("edited")
+    capsys.readouterr()
+    assert main([*check, "--json"]) == 2
+    said = capsys.readouterr()
+    assert json.loads(said.out)["ok"] is False
+    assert "is not the text that was locked as a@1" in said.err
+    contract.write_text(contract.read_text().replace("a@1", "b@1"))
+    assert main(check) == 2
+    assert "there is no b@1.md" in capsys.readouterr().err
+
+
+def test_a_project_without_prompts_is_left_alone(prompts, capsys):
+    """The job may keep its texts elsewhere."""
+    (prompts / "a@1.md").unlink()
+    prompts.rmdir()
+    (prompts.parent / "job.py").write_text(JOB)
+    given = '{"contractVersion": "1", "task": "asking", "promptTemplateId": "a@1"}'
+    assert main(["contract", "check", "job.py:main", given]) == 0

@@ -15,7 +15,8 @@ from nightproof.contract import check as checked
 from nightproof.contract import new_contract
 from nightproof.contract import schema as schema_of
 from nightproof.contract.base import Contract
-from nightproof.errors import ContractError, UsageError
+from nightproof.contract.prompts import FOLDER, find, named
+from nightproof.errors import ContractError, PromptError, UsageError
 from nightproof.model import clock
 
 
@@ -69,9 +70,10 @@ def _moment(at: str | None) -> datetime:
 
 def check(session: Session, target: str, given: str) -> int:
     """Say whether a run would take the contract."""
-    wanted = _class(target)
+    job = targets.load(target).job
     try:
-        contract = checked(wanted, _source(given))
+        contract = checked(running.contract_type(job), _source(given))
+        _prompts(contract, Path(job.target.rpartition(":")[0]).parent)
     except ContractError as error:
         if session.json:
             emit({"ok": False, "digest": None, "error": error.message})
@@ -81,6 +83,18 @@ def check(session: Session, target: str, given: str) -> int:
     else:
         print(f"ok  {contract.digest}")
     return 0
+
+
+def _prompts(contract: Contract, beside_job: Path) -> None:
+    """Refuse a prompt that is not there or has changed, where the project keeps prompts."""
+    folders = [place / FOLDER for place in (beside_job, contract.source_folder) if place]
+    folders = [folder for folder in dict.fromkeys(folders) if folder.is_dir()]
+    if folders:
+        for prompt_id in named(contract.model_dump(mode="json", by_alias=True)):
+            try:
+                find(prompt_id, folders)
+            except PromptError as error:
+                raise ContractError(error.message, error.hint) from None
 
 
 def _source(given: str) -> str | bytes:

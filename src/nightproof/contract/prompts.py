@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -103,6 +103,18 @@ def find(prompt_id: str, folders: list[Path]) -> Found:
             raise PromptError(f"{path} cannot be read: {error.strerror or error}") from None
         return _checked(prompt_id, path, content)
     raise _missing(prompt_id, folders)
+
+
+def named(document: Any, key: str = "") -> Iterator[str]:
+    """The prompt ids in a contract's JSON: the versions in fields that are about prompts."""
+    if isinstance(document, dict):
+        for name, item in document.items():
+            yield from named(item, name)
+    elif isinstance(document, list):
+        for item in document:
+            yield from named(item, key)
+    elif isinstance(document, str) and "rompt" in key and PROMPT.fullmatch(document):
+        yield document
 
 
 def _checked(prompt_id: str, path: Path, content: bytes) -> Found:
