@@ -1,6 +1,7 @@
 """A snapshot: what changes which of its three digests, and what is never kept."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -17,10 +18,20 @@ from nightproof.provenance.snapshot import (
     read,
     request,
     source,
+    taking,
 )
 from nightproof.provenance.snapshot import interpreter as surroundings
+from nightproof.provenance.snapshot.packages import packages
 
 ALLOWED = ("REGION", "APP_*", "DATABASE_URL")
+
+
+@pytest.fixture(autouse=True)
+def few_packages(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave out what is installed here: it is much, and tests/provenance/test_packages.py has it."""
+    monkeypatch.setattr(
+        taking, "packages", lambda path: packages([one for one in path if "site-pack" not in one])
+    )
 
 
 @pytest.fixture
@@ -162,44 +173,6 @@ def test_a_job_in_a_package_brings_its_whole_package(tmp_path: Path) -> None:
     assert source.root_of("<stdin>") == ""
 
 
-def test_own_code_that_is_imported_from_elsewhere_counts(
-    job: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Modules, packages and namespaces on the path, and what they import in turn."""
-    lib = tmp_path / "lib"
-    for name, text in {
-        "tools/__init__.py": "from json import loads\nimport deeper as d, nowhere\n",
-        "tools/part.py": "X = 1\n",
-        "deeper.py": "from . import nothing\n",
-        "space/inside.py": "X = 1\n",
-        "unused.py": "X = 1\n",
-        "other.py": "a second one of that name\n",
-        "moon/__init__.py": "X = 1\n",
-        "moon-1.0.dist-info/RECORD": "moon/__init__.py,sha256=abc,6\n",
-    }.items():
-        (lib / name).parent.mkdir(parents=True, exist_ok=True)
-        (lib / name).write_text(text)
-    monkeypatch.syspath_prepend(str(lib))
-    before = taken(job)
-    (job.parent / "other.py").write_text(
-        "import os, tools.part\nif True:\n    from space.inside import X\nimport other\n"
-        "import pytest\nimport nightproof, moon\n"
-    )
-    after = taken(job)
-    changed = {one.item: one.a for one in differences(before.strict, after.strict)}
-    assert list(changed) == [
-        "code/+/other.py",
-        "code/deeper.py",
-        "code/other.py",
-        "code/space/inside.py",
-        "code/tools/__init__.py",
-        "code/tools/part.py",
-    ]
-    (lib / "deeper.py").write_text("X = 2\n")
-    (edited,) = differences(after.strict, taken(job).strict)
-    assert edited.item == "code/deeper.py"
-
-
 def test_own_code_is_bounded(job: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """More files than the limit are not read, and the snapshot says so."""
     monkeypatch.setattr(source, "MAX_FILES", 2)
@@ -221,7 +194,7 @@ def test_threads_change_the_numeric_digest_only(job: Path, monkeypatch: pytest.M
 
 def test_loaded_numeric_libraries_are_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
     """numpy's BLAS and SIMD features, and the pools that threadpoolctl finds, are items."""
-    core = type(sys)("numpy._core._multiarch_umath")
+    core = type(sys)("numpy._core._multiarray_umath")
     core.__cpu_features__ = {"AVX2": True, "AVX512F": False, "FMA3": True}  # type: ignore[attr-defined]
     numpy = type(sys)("numpy")
     blas = {"name": "scipy-openblas", "version": "0.3.31"}
@@ -237,6 +210,30 @@ def test_loaded_numeric_libraries_are_looked_at(monkeypatch: pytest.MonkeyPatch)
     assert found["numpy/simd"] == "AVX2 FMA3"
     assert found["threads/blas/openblas"] == "architecture=Haswell num_threads=2"
     assert "numpy/blas" not in numerics.numerics({}, ())
+
+
+def test_real_numpy_is_told_apart_by_its_simd_features_and_threads() -> None:
+    """In processes of their own: the features that numpy may use, and the pool of its BLAS."""
+    pytest.importorskip("numpy")
+    pytest.importorskip("threadpoolctl")
+    code = (
+        "import json, numpy\n"
+        "from nightproof.provenance.snapshot import numerics as n\n"
+        "import os; print(json.dumps(n.numerics(os.environ, n.loaded())))"
+    )
+
+    def items(**variables: str) -> dict[str, str]:
+        environ = {**os.environ, **variables}
+        ran = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environ
+        )
+        return dict(json.loads(ran.stdout))
+
+    plain, other = items(OPENBLAS_NUM_THREADS="2"), items(OPENBLAS_NUM_THREADS="1")
+    assert plain["numpy/simd"]
+    assert plain["numpy/blas"]
+    changed = [item.item for item in differences(plain, other)]
+    assert changed == ["threads/blas/openblas", "variable/OPENBLAS_NUM_THREADS"]
 
 
 def test_texts_that_are_no_unicode_do_not_hurt(job: Path, monkeypatch: pytest.MonkeyPatch) -> None:

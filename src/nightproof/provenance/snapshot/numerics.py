@@ -96,7 +96,7 @@ def _numpy(numpy: Any) -> dict[str, str]:
         found["numpy/blas"] = f"{blas.get('name')} {blas.get('version')}"
     except (AttributeError, KeyError, TypeError):
         pass
-    for name in ("numpy._core._multiarch_umath", "numpy.core._multiarch_umath"):
+    for name in ("numpy._core._multiarray_umath", "numpy.core._multiarray_umath"):
         features = getattr(sys.modules.get(name), "__cpu_features__", None)
         if isinstance(features, dict):
             found["numpy/simd"] = " ".join(sorted(key for key, on in features.items() if on))
