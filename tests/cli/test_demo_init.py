@@ -1,5 +1,6 @@
 """`demo` and `init`: what a stranger sees first."""
 
+import json
 import os
 import subprocess
 import sys
@@ -7,20 +8,45 @@ from pathlib import Path
 
 import pytest
 
-from nightproof.cli import starting
+from nightproof.cli import demo, demo_drift, starting
 
 
 def test_demo_checks_its_claims_without_home_or_terminal(np):
-    """The real thing, in a fresh folder: killed, resumed, run again, one notification."""
+    """The real thing, in a fresh folder: killed, resumed, run again; then a drift, and its cause."""
     pytest.importorskip("currency_converter", reason="CurrencyConverter is not installed")
     np.env.pop("HOME", None)
     ran = np("demo", "--dir", "shown")
     assert ran.code == 0, ran
-    assert "All 9 claims" in ran.out
+    assert "All 13 claims" in ran.out
     assert "NOT" not in ran.out
+    assert "ok   the cause is named: context" in ran.out
+    assert "ok   the evidence mentions fx-desk.json" in ran.out
     report = next(line for line in ran.out.splitlines() if line.startswith("The report:"))
     assert Path(report.split()[-1]).is_file()
     assert len((np.folder / "shown" / "outbox.jsonl").read_text().splitlines()) == 1
+
+
+@pytest.mark.parametrize("cause", ["environment", "model", "sampling"])
+def test_drift_of_each_cause_is_named(np, monkeypatch, cause):
+    """The demo's second half by itself: each of its claims holds."""
+    pytest.importorskip("currency_converter", reason="CurrencyConverter is not installed")
+    claims = {}
+    example = demo._example()
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    (np.folder / "contract.json").write_text(json.dumps(demo._contract(example)))
+    environ = {**np.env, "NIGHTPROOF_STORE": f"sqlite:///{np.folder}/journal.db"}
+    demo_drift.Drifting(np.folder, example, environ, cause, claims.__setitem__).act(6)
+    assert [text for text, holds in claims.items() if not holds] == []
+    assert f"the cause is named: {cause}" in claims
+    assert len(claims) == 4
+
+
+def test_demo_refuses_a_cause_that_is_not_known(np):
+    """One message, and nothing is written."""
+    ran = np("demo", "--cause", "weather")
+    assert ran.code == 2
+    assert "One of environment, context, model, sampling." in ran.err
+    assert not (np.folder / "nightproof-demo").exists()
 
 
 def test_demo_refuses_a_folder_that_is_used(np):

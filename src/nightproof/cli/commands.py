@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from nightproof.cli import drift_commands
+from nightproof.cli import demo_commands, drift_commands
 from nightproof.cli.contract_commands import contract_app
 from nightproof.cli.env_commands import env_app
 from nightproof.cli.key_commands import keys_app
@@ -28,6 +28,7 @@ from nightproof.cli.options import (
     session,
     show_version,
 )
+from nightproof.cli.prompt_commands import prompts_app
 from nightproof.cli.request import RunRequest
 from nightproof.cli.session import set_debug
 
@@ -42,6 +43,7 @@ app = typer.Typer(
 app.add_typer(contract_app, name="contract")
 app.add_typer(env_app, name="env")
 app.add_typer(keys_app, name="keys")
+app.add_typer(prompts_app, name="prompts")
 
 
 def invoke(arguments: Sequence[str]) -> int:
@@ -336,20 +338,6 @@ def init(
 
 
 @app.command()
-def demo(
-    folder: Annotated[
-        Path | None, typer.Option("--dir", metavar="FOLDER", help="Where to work; new or empty.")
-    ] = None,
-    debug: Debug = False,
-) -> None:
-    """The weekly report: killed, resumed, run again."""
-    from nightproof.cli import demo as demonstration
-
-    session(None, debug)
-    end(demonstration.demo(folder))
-
-
-@app.command()
 def drill(
     target: Target,
     contract: Given,
@@ -381,6 +369,7 @@ def drill(
     end(drills.drill(target, contract, how, json))
 
 
+demo_commands.register(app)
 drift_commands.register(app)
 
 

@@ -1,4 +1,4 @@
-"""``nightproof demo``: the weekly report, killed for real, resumed, and run again.
+"""``nightproof demo``: the weekly report, killed for real, resumed, run again; and a drift.
 
 Every claim it prints is checked; exit 1 where one does not hold.
 """
@@ -9,7 +9,6 @@ import asyncio
 import hashlib
 import importlib
 import json
-import os
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -18,9 +17,10 @@ from typing import Any
 
 import nightproof
 from nightproof import app, config, views
+from nightproof.cli.demo_drift import DemoFailed, Drifting, check, environ_of
 from nightproof.cli.session import terminal
 from nightproof.cli.table import local, painted
-from nightproof.errors import NightproofError, NotFound, UsageError
+from nightproof.errors import NotFound, UsageError
 from nightproof.journal.records import RunFilter, RunRow
 from nightproof.model import clock
 
@@ -35,10 +35,6 @@ WEEK = ("2026-10-26T00:00:00+01:00", "2026-11-02T00:00:00+01:00")
 DROPPED = ("GEMINI_API_KEY",)
 
 
-class DemoFailed(NightproofError):
-    """The demonstration could not go on."""
-
-
 @dataclass(frozen=True, slots=True)
 class Ended:
     """One process of the job: its JSON document, and how long it took in seconds."""
@@ -47,14 +43,17 @@ class Ended:
     took: float
 
 
-def demo(folder: Path | None) -> int:
-    """Show it; 1 where a claim does not hold."""
+def demo(folder: Path | None, cause: str) -> int:
+    """Show it, with a drift that has the given cause; 1 where a claim does not hold."""
+    check(cause)
     example = _example()
     contract = _contract(example)
     place = _fresh(folder)
     (place / "contract.json").write_text(json.dumps(contract, indent=2) + "\n", "utf-8")
     stage = _Stage(place, example / "job.py")
     stage.act()
+    drifting = Drifting(place, example, stage.environ, cause, stage.claim)
+    drifting.act(6)
     if stage.broken:
         print(f"\n{len(stage.broken)} claims did not hold.")
         return 1
@@ -124,12 +123,8 @@ class _Stage:
         self._settings = config.load(folder=place, environ={}, store=store)
         self._command = [sys.executable, "-m", "nightproof", "run", f"{job}:weekly_report",
                          "contract.json", "--json"]  # fmt: skip
-        self._env = {
-            name: value
-            for name, value in os.environ.items()
-            if not name.startswith("NIGHTPROOF_") and name not in DROPPED
-        } | {
-            "NIGHTPROOF_STORE": store,
+        self.environ = environ_of(store, DROPPED)
+        self._env = self.environ | {
             "NIGHTPROOF_DEMO_DELAY": DELAY_SECONDS,
             "NIGHTPROOF_SLACK_SINK": str(self._sink),
         }
