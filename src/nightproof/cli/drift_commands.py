@@ -1,4 +1,4 @@
-"""``nightproof diff``, ``reproduce`` and ``budget``, as typer describes them."""
+"""``nightproof diff``, ``explain``, ``reproduce`` and ``budget``, as typer describes them."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from nightproof.cli.options import Debug, Json, RunName, Store, end, names, sess
 def register(app: typer.Typer) -> None:
     """Add the commands that look for drift."""
     app.command()(diff)
+    app.command()(explain)
     app.command()(reproduce)
     app.command()(budget)
     app.command()(canary)
@@ -31,6 +32,27 @@ def diff(
     from nightproof.cli import drifting
 
     end(drifting.diff(session(store, debug, json), a, b))
+
+
+def explain(
+    a: Annotated[str, typer.Argument(metavar="A", help="A run.", autocompletion=names)],
+    b: Annotated[str, typer.Argument(metavar="B", help="Another one.", autocompletion=names)],
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Ask models and hosts without a question.")
+    ] = False,
+    runs: Annotated[int, typer.Option("--runs", min=3, max=50, help="Runs of each arm.")] = 4,
+    json: Json = False,
+    store: Store = None,
+    debug: Debug = False,
+) -> None:
+    """Find out by experiment why two runs part: one thing at a time is put back to A's.
+
+    The step in which they part is run again, without effects, on a journal of its own;
+    the result is kept with B. Exit 0 no drift, 2 bad input, 3 drift.
+    """
+    from nightproof.cli import explaining
+
+    end(explaining.explain(session(store, debug, json), a, b, yes, runs))
 
 
 def reproduce(

@@ -1,0 +1,146 @@
+"""Starts the processes of experiments and reads what they answer."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from nightproof import app
+from nightproof.config import Settings
+from nightproof.drift.compare import Comparison
+from nightproof.drift.factors import Staging
+from nightproof.drift.goal import Goal, Outcome, judged
+from nightproof.errors import NightproofError, UsageError
+
+AT_ONCE = 2
+LEAST_SECONDS = 60.0
+"""An experiment has at least so long, and ten times what its step took."""
+START_SECONDS = 60.0
+"""So long importing a job may take beside that."""
+
+
+class Laboratory:
+    """Where the experiments about one divergence are made."""
+
+    def __init__(self, settings: Settings, found: Comparison, took: float) -> None:
+        assert found.first is not None
+        self._settings = settings
+        self._found = found
+        self._first = found.first
+        self._limit = max(LEAST_SECONDS, 10 * took)
+        self._turn = asyncio.Semaphore(AT_ONCE)
+        self._folder = tempfile.TemporaryDirectory(prefix="nightproof-explain-")
+        self._number = 0
+        self._children: set[subprocess.Popen[bytes]] = set()
+
+    def close(self) -> None:
+        """End what still runs, and remove what it wrote."""
+        for child in self._children:
+            _kill(child)
+        with suppress(OSError):
+            self._folder.cleanup()
+
+    async def run(self, staging: Staging, runs: int, together: int) -> list[Outcome]:
+        """See :class:`nightproof.drift.swap.Run`."""
+        sizes = [min(together, runs - at) for at in range(0, runs, together)]
+        found = await asyncio.gather(*(self._process(staging, size) for size in sizes))
+        return [outcome for part in found for outcome in part]
+
+    async def _process(self, staging: Staging, runs: int) -> list[Outcome]:
+        async with self._turn:
+            self._number += 1
+            scratch = Path(self._folder.name, str(self._number))
+            scratch.mkdir()
+            plan = self._plan(staging, runs, scratch)
+            told = await asyncio.to_thread(self._start, plan, staging)
+        if staging.texts and not told["replaced"]:
+            return [Outcome("other", "", "the model's name is not among the step's arguments")]
+        return [judged(self._first, one) for one in told["runs"]]
+
+    def _plan(self, staging: Staging, runs: int, scratch: Path) -> dict[str, Any]:
+        a, b = self._found.a.run, self._found.b.run
+        row = a if "contract" in staging.a else b
+        return {
+            "target": b.target,
+            "contract": row.contract.decode(),
+            "digest": row.digest,
+            "folder": json.loads(row.options or b"{}").get("folder"),
+            "store": _absolute(self._settings.store),
+            "blobs": _blobs(self._settings),
+            "goal": Goal.of(self._first).document(),
+            "offer": {"runs": [a.id, b.id], "world": a.id if "world" in staging.a else b.id},
+            "rules": list(self._found.rules),
+            "files": dict(staging.files),
+            "clock": staging.clock,
+            "still": staging.still,
+            "texts": dict(staging.texts),
+            "limit": self._limit,
+            "runs": runs,
+            "scratch": str(scratch),
+        }
+
+    def _start(self, plan: dict[str, Any], staging: Staging) -> dict[str, Any]:
+        environ = {**os.environ, "NIGHTPROOF_DEBUG": ""}
+        if staging.variables.get("PYTHONHASHSEED", "") is None:
+            environ.pop("PYTHONHASHSEED", None)
+        for name, value in staging.variables.items():
+            if value is None:
+                environ.pop(name, None)
+            else:
+                environ[name] = value
+        child = subprocess.Popen(
+            [sys.executable, "-m", "nightproof.cli.staging"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=environ,
+            start_new_session=True,
+        )
+        self._children.add(child)
+        patience = START_SECONDS + self._limit * plan["runs"]
+        try:
+            out, err = child.communicate(json.dumps(plan).encode(), timeout=patience)
+        except subprocess.TimeoutExpired:
+            _kill(child)
+            child.communicate()
+            return {"runs": [{"error": f"it took longer than {patience:g} s"}], "replaced": True}
+        finally:
+            self._children.discard(child)
+        return _answer(child, out, err)
+
+
+def _answer(child: subprocess.Popen[bytes], out: bytes, err: bytes) -> dict[str, Any]:
+    try:
+        told: dict[str, Any] = json.loads(out)
+    except ValueError:
+        last = err.decode("utf-8", "replace").strip().splitlines()[-1:]
+        what = last[0] if last else f"exit code {child.returncode}"
+        raise NightproofError(
+            f"an experiment's process failed: {what}", "Nothing was changed."
+        ) from None
+    if "error" in told:
+        raise UsageError(f"an experiment cannot be made: {told['error']}", told["hint"])
+    return told
+
+
+def _kill(child: subprocess.Popen[bytes]) -> None:
+    with suppress(OSError):
+        os.killpg(child.pid, signal.SIGKILL)
+
+
+def _absolute(store: str) -> str:
+    if store.startswith("sqlite:///"):
+        return f"sqlite:///{Path(app.places(store).journal).absolute()}"
+    return store
+
+
+def _blobs(settings: Settings) -> str:
+    return str(Path(settings.blobs).absolute()) if settings.blobs else ""
