@@ -42,6 +42,8 @@ def test_an_alias_as_its_own_pin_is_never_matched():
         ("gpt-5", "gpt-5-2026-01-01", "matched"),
         ("gpt-5", "gpt-5", "alias echoed"),
         ("gpt-5", "gpt-5-mini", "mismatched"),
+        ("gpt-5", "gpt-5-mini-2026-01-01", "mismatched"),
+        ("claude-x", "claude-x@20260101", "matched"),
         ("gpt-5", "gpt-4-0613", "mismatched"),
         ("gpt-5-2026-01-01", "gpt-5-2026-06-01", "mismatched"),
     ],

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from nightproof.errors import UsageError
+from nightproof.provenance import wire
 from nightproof.testing.models import ModelServer, Route, Script
 
 
@@ -37,9 +38,13 @@ def gemini(url: str, name: str = "flash", text: str = "Q", **config: Any) -> dic
 
 
 def said(answer: dict[str, Any]) -> str:
-    """The text of an answer of either format."""
+    """The text of an answer of any format."""
     if "choices" in answer:
         return answer["choices"][0]["message"]["content"]
+    if "output" in answer:
+        return answer["output"][0]["content"][0]["text"]
+    if answer.get("type") == "message":
+        return answer["content"][0]["text"]
     return answer["candidates"][0]["content"]["parts"][0]["text"]
 
 
@@ -47,6 +52,22 @@ def chat(url: str, name: str = "gpt", text: str = "Q", **more: Any) -> dict[str,
     """One answer of OpenAI's chat completions."""
     body = {"model": name, "messages": [{"role": "user", "content": text}], **more}
     status, answer = call(f"{url}/v1/chat/completions", body)
+    assert status == 200, answer
+    return answer
+
+
+def respond(url: str, name: str = "gpt", text: str = "Q", **more: Any) -> dict[str, Any]:
+    """One answer of OpenAI's responses."""
+    status, answer = call(f"{url}/v1/responses", {"model": name, "input": text, **more})
+    assert status == 200, answer
+    return answer
+
+
+def message(url: str, name: str = "gpt", text: str = "Q", **more: Any) -> dict[str, Any]:
+    """One answer of Anthropic's messages."""
+    messages = [{"role": "user", "content": [{"type": "text", "text": text}]}]
+    body = {"model": name, "max_tokens": 100, "messages": messages, **more}
+    status, answer = call(f"{url}/v1/messages", body)
     assert status == 200, answer
     return answer
 
@@ -63,7 +84,7 @@ def server() -> Iterator[ModelServer]:
         yield running
 
 
-@pytest.mark.parametrize("ask", [gemini, chat])
+@pytest.mark.parametrize("ask", [gemini, chat, respond, message])
 def test_the_same_request_gets_the_same_answer(server, ask):
     """By itself nothing varies but the id of the response; another question, another answer."""
     first, second = ask(server.url), ask(server.url)
@@ -102,7 +123,7 @@ def test_openai_answers_look_like_openai(server):
     assert answer["usage"]["total_tokens"] > 1
 
 
-@pytest.mark.parametrize("ask", [gemini, chat])
+@pytest.mark.parametrize("ask", [gemini, chat, respond, message])
 @pytest.mark.parametrize(
     "changed",
     [
@@ -118,6 +139,28 @@ def test_what_a_provider_changes_changes_the_answer(server, ask, changed):
     before = said(ask(server.url))
     server.script(scripted(**changed))
     assert said(ask(server.url)) != before
+
+
+@pytest.mark.parametrize("ask", [gemini, chat, respond, message])
+def test_answers_are_what_served_reads(server, ask):
+    """Each format says who answered where the provider says it, a fallback too."""
+    server.script(scripted(version="m-001"))
+    found = wire.read(ask(server.url))
+    assert (found.reported, bool(found.response_id)) == ("m-001", True)
+    again = wire.read(ask(server.url))
+    assert again.response_id != found.response_id
+    assert wire.digest(again.answer) == wire.digest(found.answer)
+    server.script(scripted(version="m-001", fallback="m-mini"))
+    assert wire.read(ask(server.url)).reported == "m-mini"
+    server.script(scripted(version="m-001", reports="nothing"))
+    assert wire.read(ask(server.url)).reported is None
+
+
+def test_a_fallback_of_anthropic_is_in_its_iterations(server):
+    """The entry's type says that another model completed the message."""
+    server.script(scripted(version="m-001", fallback="m-mini"))
+    (one,) = message(server.url)["usage"]["iterations"]
+    assert (one["type"], one["model"]) == ("fallback_message", "m-mini")
 
 
 def test_a_changed_fingerprint_alone_changes_no_text(server):
@@ -258,6 +301,8 @@ def test_texts_can_be_scripted(server):
             400,
             "stream",
         ),
+        ("/v1/responses", {"model": "gpt"}, 400, "input"),
+        ("/v1/messages", {"model": "gpt", "messages": [1]}, 400, "max_tokens"),
         ("/v2/else", {}, 404, "/v2/else"),
     ],
 )

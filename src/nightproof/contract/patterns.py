@@ -53,6 +53,14 @@ def alias_fault(version: str, id: str | None = None) -> str:
     return ""
 
 
+def version_of(name: str, alias: str) -> bool:
+    """Whether `name` is `alias` with a version behind it and nothing between.
+
+    ``gpt-5-2026-01-01`` is a version of ``gpt-5``, ``gpt-5-mini-2026-01-01`` is not.
+    """
+    return name.startswith(alias) and _version().fullmatch(name[len(alias) :]) is not None
+
+
 def uri_keys(value: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """(address key, sha256 key) for every key of `value` that names an address."""
     for key in value:

@@ -16,6 +16,7 @@ from nightproof.contract.patterns import (
     PROMPT_HINT,
     alias_fault,
     sha256_fault,
+    version_of,
 )
 from nightproof.model.canonical import MAX_INT
 
@@ -142,5 +143,5 @@ def status_of(requested: str, reported: str | None, pin: Pinned | None = None) -
         return "alias echoed" if alias_fault(wanted, pin.id if pin else None) else "matched"
     if pin is not None:
         return "alias echoed" if name == pin.id else "mismatched"
-    version_of = alias_fault(asked) and name.startswith((f"{asked}-", f"{asked}@"))
-    return "matched" if version_of and not alias_fault(name) else "mismatched"
+    of_alias = alias_fault(asked) and version_of(name, asked)
+    return "matched" if of_alias else "mismatched"

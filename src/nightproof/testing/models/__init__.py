@@ -1,7 +1,7 @@
 """A model server for tests: real HTTP on loopback, scripted behaviour.
 
-It speaks the wire formats of Gemini (``generateContent``) and OpenAI (chat
-completions), and does on purpose what providers do by themselves: another version
+It speaks the wire formats of Gemini (``generateContent``), OpenAI (chat completions
+and responses) and Anthropic (messages), and does on purpose what providers do by themselves: another version
 behind an alias, another fingerprint, a fallback model, a changed system prompt,
 sampling, a seed that is ignored, errors::
 

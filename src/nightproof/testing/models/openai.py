@@ -1,6 +1,7 @@
-"""The wire format of OpenAI's chat completions.
+"""The wire formats of OpenAI: chat completions and responses.
 
-Source: OpenAI API reference, ``POST /v1/chat/completions`` and its error object.
+Source: OpenAI API reference, ``POST /v1/chat/completions``, ``POST /v1/responses``
+and their error object. Responses know no seed and report no fingerprint.
 """
 
 from __future__ import annotations
@@ -31,10 +32,11 @@ def asked(body: dict[str, Any]) -> Asked:
     if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int)):
         raise Refused(400, "invalid type for 'seed': expected an integer")
     rest = {key: value for key, value in body.items() if key not in {"model", "seed"}}
-    return Asked(name, rest, "\n".join(text for one in messages for text in _texts(one)), seed)
+    return Asked(name, rest, "\n".join(text for one in messages for text in texts(one)), seed)
 
 
-def _texts(message: Any) -> list[str]:
+def texts(message: Any) -> list[str]:
+    """The texts in a message, whose content is one text or a list of parts."""
     content = message.get("content") if isinstance(message, dict) else None
     if isinstance(content, str):
         return [content]
@@ -66,6 +68,62 @@ def response(request: Asked, answered: Answered) -> dict[str, Any]:
         },
         "service_tier": "default",
         "system_fingerprint": answered.fingerprint,
+    }
+    if answered.reported is None:
+        del body["model"]
+    return body
+
+
+def asked_responses(body: dict[str, Any]) -> Asked:
+    """The request in a body of the responses API; raises Refused (400) without an input."""
+    name, given = body.get("model"), body.get("input")
+    if not isinstance(name, str) or not name:
+        raise Refused(400, "missing required parameter: 'model'")
+    if not given or not isinstance(given, (str, list)):
+        raise Refused(400, "missing required parameter: 'input'")
+    if body.get("stream") or body.get("background"):
+        raise Refused(400, "the model server for tests does not stream; leave out stream")
+    rest = {key: value for key, value in body.items() if key != "model"}
+    parts = [str(body["instructions"])] if body.get("instructions") else []
+    parts += [given] if isinstance(given, str) else [text for one in given for text in texts(one)]
+    return Asked(name, rest, "\n".join(parts), None)
+
+
+def answer_responses(request: Asked, answered: Answered) -> dict[str, Any]:
+    """The body of an answer of the responses API."""
+    prompt, output = len(request.text.split()), len(answered.text.split())
+    content = {"type": "output_text", "text": answered.text, "annotations": [], "logprobs": []}
+    body: dict[str, Any] = {
+        "id": f"resp_{answered.id}",
+        "object": "response",
+        "created_at": clock.now_ms() // 1000,
+        "status": "completed",
+        "error": None,
+        "incomplete_details": None,
+        "instructions": request.body.get("instructions"),
+        "model": answered.reported,
+        "output": [
+            {
+                "type": "message",
+                "id": f"msg_{answered.id}",
+                "status": "completed",
+                "role": "assistant",
+                "content": [content],
+            }
+        ],
+        "parallel_tool_calls": True,
+        "service_tier": "default",
+        "temperature": request.body.get("temperature", 1.0),
+        "tool_choice": "auto",
+        "tools": [],
+        "top_p": request.body.get("top_p", 1.0),
+        "usage": {
+            "input_tokens": prompt,
+            "input_tokens_details": {"cached_tokens": 0},
+            "output_tokens": output,
+            "output_tokens_details": {"reasoning_tokens": 0},
+            "total_tokens": prompt + output,
+        },
     }
     if answered.reported is None:
         del body["model"]

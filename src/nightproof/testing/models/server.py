@@ -13,13 +13,28 @@ from typing import Any, NamedTuple, Self
 from urllib.parse import unquote, urlsplit
 
 from nightproof.errors import UsageError
-from nightproof.testing.models import gemini, openai
-from nightproof.testing.models.answering import Answerer, Asked, Refused
+from nightproof.testing.models import anthropic, gemini, openai
+from nightproof.testing.models.answering import Answered, Answerer, Asked, Refused
 from nightproof.testing.models.script import Script
 
 Source = Script | Mapping[str, Any] | str | PathLike[str]
 LARGEST = 32 * 1024 * 1024
 _GENERATE = re.compile(r"/v1(?:beta|alpha)?/(?:models/)?(?P<name>[^:]+):(?P<method>\w+)")
+
+
+class _Wire(NamedTuple):
+    """A wire format: reads a request, writes an answer or an error."""
+
+    asked: Callable[[dict[str, Any]], Asked]
+    response: Callable[[Asked, Answered], dict[str, Any]]
+    error: Callable[[Refused], dict[str, Any]]
+
+
+_WIRES = {
+    "/v1/chat/completions": _Wire(openai.asked, openai.response, openai.error),
+    "/v1/responses": _Wire(openai.asked_responses, openai.answer_responses, openai.error),
+    "/v1/messages": _Wire(anthropic.asked, anthropic.response, anthropic.error),
+}
 
 
 class Request(NamedTuple):
@@ -52,7 +67,7 @@ class ModelServer:
 
     @property
     def url(self) -> str:
-        """The address, without a path: what Gemini clients take as base URL."""
+        """The address, without a path: the base URL of clients of Gemini and Anthropic."""
         if self._server is None:
             raise UsageError("the model server does not run", "Ask for its address inside `with`.")
         return f"http://127.0.0.1:{self._server.server_port}"
@@ -142,19 +157,22 @@ class _Handler(BaseHTTPRequestHandler):
         path = urlsplit(self.path).path
         if (found := _GENERATE.fullmatch(path)) is not None:
             name, method = unquote(found["name"]), found["method"]
-            self._serve(gemini, lambda body: _generate(name, method, body))
-        elif path == "/v1/chat/completions":
-            self._serve(openai, openai.asked)
+            gemini_wire = _Wire(
+                lambda body: _generate(name, method, body), gemini.response, gemini.error
+            )
+            self._serve(gemini_wire)
+        elif path in _WIRES:
+            self._serve(_WIRES[path])
         else:
             self._json(404, {"error": {"message": f"there is no {path} here", "code": 404}})
 
-    def _serve(self, wire: Any, read: Callable[[dict[str, Any]], Asked]) -> None:
+    def _serve(self, wire: _Wire) -> None:
         body: dict[str, Any] = {}
         name = version = text = ""
         headers: dict[str, str] = {}
         try:
             body = _object(self._content())
-            request = read(body)
+            request = wire.asked(body)
             name = request.name
             answered = self.server.answerer.answer(request)
         except Refused as refused:
