@@ -23,8 +23,7 @@ def secret(name: str) -> str:
     path = os.environ.get(f"{name}_FILE", "")
     if not path:
         raise Permanent(
-            f"the credential {name} is not configured",
-            f"Set {name}_FILE to a file that holds it, or {name} itself.",
+            f"the credential {name} is not configured: set {name}_FILE to a file that holds it"
         )
     try:
         value = Path(path).read_text(encoding="utf-8").strip()

@@ -540,6 +540,15 @@ def test_slacks_retry_after() -> None:
     assert triage(exc).retry_after == 30
 
 
+def test_slacks_error_pages() -> None:
+    """A proxy's page, which the client calls an error of that name, is worth another try."""
+    data = {"ok": False, "error": "Received a response in a non-JSON format: upstream"}
+    response = SimpleNamespace(status_code=503, headers={}, data=data)
+    assert triage(make("slack_sdk.errors.SlackApiError", response=response)).kind is T
+    response.status_code = 404
+    assert triage(make("slack_sdk.errors.SlackApiError", response=response)).kind is P
+
+
 def rpc(status: str, message: str = "m", *metadata: Any) -> BaseException:
     """A grpc.aio.AioRpcError."""
     return make(  # type: ignore[no-any-return]

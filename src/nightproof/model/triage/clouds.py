@@ -213,6 +213,10 @@ def from_slack(exc: BaseException) -> Triage | None:
         return None
     reason = f"Slack {error}"
     headers = attribute(response, "headers")
+    status = attribute(response, "status_code")
+    if isinstance(status, int) and status >= 500:
+        # A page of a proxy, which the client hands on as the name of the error.
+        return decide(status, headers, Refusal())
     if error in {"ratelimited", "rate_limited"}:
         return limited(reason, from_headers(headers))
     if error in {"internal_error", "fatal_error"}:

@@ -1,0 +1,229 @@
+"""What such a pipeline dies of at night, and what is left to do in the morning."""
+
+import json
+import signal
+import time
+from datetime import date, timedelta
+from pathlib import Path
+
+from daily_revenue.simulator.data import COUNTRIES, Data, Move
+
+DAY = date(2026, 10, 15)
+
+
+def test_an_undisturbed_night(nights):
+    """Every country once, every row once, one message; both planted moves are found."""
+    found = nights(Data(moves=(Move("BR", DAY, 0.5), Move("JP", DAY, 1.6))))
+    contract = found.contract()
+    ended = found.run(contract)
+    assert ended.code == 0, ended
+    assert [one["country"] for one in ended.json["result"]["anomalies"]] == ["JP", "BR"]
+    assert set(found.calls().values()) == {1}
+    assert found.rows() == [(288, 288)]
+    assert len(found.sim.messages()) == 1
+    again = found.run(contract)
+    assert (again.code, again.json["steps"]["executed"]) == (0, 0)
+    assert len(found.sim.messages()) == 1
+
+
+def test_quota_exhausted_after_36_of_48_countries(nights):
+    """The run parks until the next window, and then only the 12 missing are fetched."""
+    found = nights(limits={"admob_requests": 36, "admob_seconds": 12})
+    contract = found.contract()
+    parked = found.run(contract)
+    assert parked.code == 75, parked
+    before = found.calls()
+    assert len(before) == 36
+    time.sleep(12)
+    ended = found.run(contract)
+    assert ended.code == 0, ended
+    assert found.calls() == dict.fromkeys(COUNTRIES, 1)
+    assert ended.json["steps"]["replayed"] >= 36
+
+
+def test_token_expired_in_mid_run(nights):
+    """The token is made again, and only what was refused is asked again."""
+    found = nights()
+    fault = {"on": {"service": "admob"}, "after": 20, "do": {"kind": "expired"}}
+    found.sim.script({"faults": [fault]})
+    ended = found.run(found.contract())
+    assert ended.code == 0, ended
+    assert found.calls() == dict.fromkeys(COUNTRIES, 1)
+    assert found.sim.counts()["acts"]["oauth/token"] == 2
+
+
+def test_transient_401_of_apple(nights):
+    """A refusal for no reason: signed once more, asked once more."""
+    found = nights()
+    found.sim.script({"faults": [{"on": {"service": "appstore"}, "do": {"kind": "401"}}]})
+    ended = found.run(found.contract())
+    assert ended.code == 0, ended
+    assert found.sim.counts()["acts"][f"appstore/{DAY}"] == 3
+
+
+def test_answers_that_break_off(nights):
+    """No footer, an error in the middle, a closed connection, a 503: asked again, once each."""
+    found = nights()
+    faults = [
+        {"on": {"service": "admob", "contains": f'"{country}"'}, "do": {"kind": kind, **more}}
+        for country, kind, more in [
+            ("JP", "no-footer", {}), ("DE", "mid-stream-error", {"rows": 3}),
+            ("FR", "truncated", {}), ("BR", "503", {}), ("IT", "reset-after-processing", {}),
+        ]
+    ]  # fmt: skip
+    found.sim.script({"faults": faults})
+    ended = found.run(found.contract())
+    assert ended.code == 0, ended
+    assert [one["hit"] for one in found.sim.counts()["faults"]] == [1] * 5
+    assert found.rows() == [(288, 288)]
+
+
+def test_connection_pool_exhausted(nights, database):
+    """The night stops at the table; with less parallelism the rest goes through."""
+    import psycopg
+
+    found = nights()
+    contract = found.contract()
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute("CREATE ROLE small LOGIN CONNECTION LIMIT 1")
+        connection.execute("GRANT ALL ON SCHEMA public TO small")
+        url = database.replace("postgres:@", "small:@")
+        try:
+            with psycopg.connect(url):  # somebody else has the only one there is
+                child = found.starting(contract, DATABASE_URL=url)
+                found.wait(lambda: len(found.calls()) == len(COUNTRIES), child)
+                found.wait(lambda: "too many connections" in found.logs(), child)
+                child.send_signal(signal.SIGTERM)
+                assert found.ended(child).code == 75
+            before = found.sim.counts()["calls"]
+            ended = found.run(contract, "--concurrency", "upsert=1", DATABASE_URL=url)
+            assert ended.code == 0, ended
+            after = found.sim.counts()["calls"]
+            assert (after["admob"], after["gcs"]) == (before["admob"], before["gcs"])
+            assert found.rows() == [(288, 288)]
+        finally:
+            connection.execute("DROP OWNED BY small CASCADE")
+            connection.execute("DROP ROLE small")
+
+
+def test_killed_between_slacks_acceptance_and_our_confirmation(nights):
+    """The message is there, the answer never came: the probe finds it, nobody posts again."""
+    found = nights()
+    contract = found.contract()
+    drip = {
+        "on": {"service": "slack", "path": "postMessage"},
+        "do": {"kind": "drip", "seconds": 30},
+    }
+    found.sim.script({"faults": [drip]})
+    child = found.starting(contract)
+    found.wait(found.sim.messages, child)
+    found.kill(child)
+    ended = found.run(contract)
+    assert ended.code == 0, ended
+    [message] = found.sim.messages()
+    assert ended.json["result"]["message"]["ts"] == message["message"]["ts"]
+    assert found.sim.counts()["acts"][f"slack/post/daily-revenue/{DAY}"] == 1
+
+
+def test_slack_says_internal_error_although_it_posted(nights):
+    """An answer that may mean either is no reason to post twice."""
+    found = nights()
+    unknown = {"on": {"service": "slack", "path": "postMessage"}, "do": {"kind": "unknown"}}
+    found.sim.script({"faults": [unknown]})
+    ended = found.run(found.contract())
+    assert ended.code == 0, ended
+    assert len(found.sim.messages()) == 1
+
+
+def test_late_data_corrects_the_one_message(nights):
+    """Another revision of the day: rows are updated, the message is edited, none is added."""
+    found = nights()
+    first = found.run(found.contract())
+    assert first.code == 0, first
+    same = found.run(found.contract(revision=1))
+    assert (same.json["result"]["unchanged"], same.json["result"]["updated"]) == (288, 0), same
+    assert found.sim.counts()["updates"] == 0
+    found.sim.world.data.late[DAY] = 1.05
+    second = found.run(found.contract(revision=2))
+    assert second.code == 0, second
+    assert second.json["result"]["updated"] == 288
+    [message] = found.sim.messages()
+    assert message["edits"] != []
+    assert message["message"]["ts"] == first.json["result"]["message"]["ts"]
+    revenue = second.json["result"]["revenue_micros"] / 1_000_000
+    assert f"{revenue:,.2f} EUR" in message["message"]["text"]
+    assert found.rows() == [(288, 288)]
+
+
+def test_a_day_without_sales_and_one_that_is_not_out_yet(nights):
+    """No sales is a zero; a report that is not out yet is waited for."""
+    found = nights()
+    found.sim.world.available = DAY - timedelta(days=1)
+    parked = found.run(found.contract())
+    assert parked.code == 75, parked
+    assert "not out yet" in parked.json["error"]["message"] + parked.err
+    assert not found.sim.messages()
+
+
+def test_a_night_without_a_single_row_fails(nights):
+    """A run that did nothing is a failed run."""
+    found = nights(Data(given={}))
+    ended = found.run(found.contract())
+    assert ended.code == 1
+    assert "no revenue rows" in ended.json["error"]["message"]
+    assert not found.sim.messages()
+
+
+def test_cold_start_leaves_a_boot_record_before_any_import(nights, tmp_path):
+    """A process that dies while it imports the pipeline has left a trace."""
+    found = nights()
+    job = tmp_path / "job.py"
+    job.write_text("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)\n", encoding="utf-8")
+    child = found.start("run", f"{job}:daily_revenue", found.contract())
+    child.communicate(timeout=30)
+    assert child.returncode == -signal.SIGKILL
+    told = found.command("doctor").out
+    assert "died before its run began" in told
+    assert str(job) in told
+
+
+def test_no_secret_turns_up_anywhere(nights):
+    """Journal, blobs, artifacts, manifests, logs and errors hold no credential and no token."""
+    found = nights()
+    found.sim.script(
+        {
+            "faults": [
+                {"on": {"service": "admob"}, "after": 5, "times": 2, "do": {"kind": "401"}},
+                {"on": {"service": "slack"}, "times": 1, "do": {"kind": "500"}},
+            ]
+        }
+    )
+    contract = found.contract()
+    ended = found.run(contract)
+    assert ended.code == 0, ended
+    name = ended.json["run"]
+    broken = found.run(found.contract(revision=1), SLACK_TOKEN="xoxb-a-wrong-one-0123456789")
+    shown = [found.command(*words) for words in (
+        ("show", name), ("logs", name), ("steps", name), ("show", name, "--json"), ("env", "show"),
+    )]  # fmt: skip
+    texts = [Path(contract).read_bytes()]
+    texts += [(one.out + one.err).encode() for one in [ended, broken, *shown]]
+    secrets = found.folder / "secrets"
+    texts += [
+        path.read_bytes()
+        for path in found.folder.rglob("*")
+        if path.is_file() and secrets not in path.parents
+    ]
+    assert len(texts) > 12
+    for secret in [*found.sim.secrets(), "xoxb-a-wrong-one-0123456789"]:
+        assert not [text[:80] for text in texts if secret.encode() in text]
+
+
+def test_missing_credentials_say_what_to_set(nights):
+    """A variable that is not there is named; nothing was asked of anybody."""
+    found = nights()
+    found.env.pop("GOOGLE_REFRESH_TOKEN_FILE")
+    ended = found.run(found.contract())
+    assert ended.code == 1
+    assert "GOOGLE_REFRESH_TOKEN_FILE" in json.dumps(ended.json)
+    assert found.sim.counts()["calls"].get("admob", 0) == 0
