@@ -62,7 +62,7 @@ def test_a_template_is_read_in_body_and_steps_and_recorded_once_for_each(night, 
     }
     note = night.notes(outcome.name, "prompt")[0]
     assert decoded(note, found[0].at) == found[0]
-    assert note["message"].startswith("prompt ask@1 (")
+    assert note["message"].startswith("ask@1 (sha256 ")
 
 
 def test_a_changed_text_fails_the_step_for_good(night, folder):

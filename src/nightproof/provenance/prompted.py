@@ -31,7 +31,7 @@ class Prompted(NamedTuple):
         kept = self._asdict()
         del kept["at"]
         state = "locked" if self.locked else "not locked: its text may change unseen"
-        return {**kept, "message": f"prompt {self.id} ({self.sha256[:12]}, {state})"}
+        return {**kept, "message": f"{self.id} (sha256 {self.sha256[:12]}, {state})"}
 
 
 def decoded(note: Mapping[str, Any], at: int = 0) -> Prompted:
