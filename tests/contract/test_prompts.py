@@ -40,7 +40,7 @@ def test_a_changed_text_is_refused_and_the_next_version_proposed(folder):
     (folder / "a@2.md").write_text("two, edited")
     with pytest.raises(PromptError, match=r"a@2\.md is not the text that was locked") as caught:
         find("a@2", [folder])
-    assert "save it as a@3.md" in caught.value.hint
+    assert "save it as a@3.md" in caught.value.message
     assert "write a@3 in the contract" in caught.value.hint
     assert sha256(b"two").hexdigest()[:12] in caught.value.message
 

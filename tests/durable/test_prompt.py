@@ -82,6 +82,7 @@ def test_a_changed_text_fails_the_step_for_good(night, folder):
     outcome = night.run(main, Asking())
     assert isinstance(outcome.error, StepFailed)
     assert (outcome.error.type, len(tries)) == ("PromptError", 1)
+    assert "save it as ask@2.md" in str(outcome.error)
 
 
 JOB = """

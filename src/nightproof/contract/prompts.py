@@ -151,11 +151,12 @@ def _missing(prompt_id: str, folders: list[Path]) -> PromptError:
 def changed(prompt_id: str, folder: Path, locked: str, digest: str) -> PromptError:
     """The error for a text that was edited under its old version."""
     new = next_version(prompt_id, folder)
+    # The next version stands in the message: a failed step keeps no hint.
     return PromptError(
-        f"{folder / (prompt_id + SUFFIX)} is not the text that was locked as {prompt_id}: "
-        f"sha256 {locked[:12]}… was locked, {digest[:12]}… is there",
-        f"A changed text is a new version: save it as {new}{SUFFIX}, put the old text back "
-        f"(`git checkout -- {prompt_id}{SUFFIX}`), lock the new one with "
+        f"{folder / (prompt_id + SUFFIX)} is not the text that was locked as {prompt_id} "
+        f"(sha256 {locked[:12]}… was locked, {digest[:12]}… is there); a changed text is a new "
+        f"version: save it as {new}{SUFFIX}",
+        f"Put the old text back (`git checkout -- {prompt_id}{SUFFIX}`), lock the new one with "
         f"`nightproof prompts lock {folder}`, and write {new} in the contract.",
     )
 

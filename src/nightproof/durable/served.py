@@ -165,10 +165,9 @@ def _pin(requested: str, pin: ModelPin | None, runtime: Runtime | None) -> Pinne
 
 
 def _mismatch(record: Served, pin: Pinned) -> ModelMismatch:
-    where = f" in step '{record.step}'" if record.step else ""
     return ModelMismatch(
-        f"the contract pins model '{pin.id}' to {pin.version}, but {record.reported} answered"
-        f"{where} (asked for: {record.requested})",
+        f"the contract pins model '{pin.id}' to {pin.version}, but {record.reported} answered "
+        f"(asked for: {record.requested})",
         "Pin the version that the provider serves now (a new contract), or take "
         '"onMismatch": "halt" out of the pin to go on and have it recorded.',
     )
