@@ -77,7 +77,7 @@ def test_init_project_runs_and_its_tests_pass(np):
         text=True,
     )
     assert tests.returncode == 0, tests.stdout
-    assert "3 passed" in tests.stdout
+    assert "4 passed" in tests.stdout
 
 
 @pytest.mark.drill
