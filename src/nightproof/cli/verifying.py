@@ -7,7 +7,7 @@ import os
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from nightproof import app, views
 from nightproof.cli.session import Session, emit
@@ -18,6 +18,7 @@ from nightproof.model.states import Kind, RunStatus
 from nightproof.provenance import signing
 from nightproof.provenance.manifest.checking import Checked, Problem, check, check_artifact
 from nightproof.provenance.manifest.making import announced, manifest_of
+from nightproof.provenance.manifest.outside import outside
 from nightproof.provenance.manifest.recorded import differences
 from nightproof.provenance.manifest.statement import SUFFIX
 from nightproof.provenance.manifest.steps import Steps, read_steps
@@ -66,6 +67,14 @@ class Verdict:
         else:
             told.append("  not signed: this shows damage, not forgery")
         return told
+
+
+class OnRecord(NamedTuple):
+    """What a run's journal has for its manifests to be compared with."""
+
+    row: RunRow
+    steps: Steps
+    taken: dict[str, Any]
 
 
 def verify(session: Session, target: str, key: Path | None) -> int:
@@ -118,7 +127,8 @@ async def _run(
 ) -> tuple[str, list[Verdict]]:
     """Check every artifact of a run, and what the journal says of each."""
     try:
-        reader = app.open_reader(session.settings())
+        settings = session.settings()
+        reader = app.open_reader(settings)
     except NotFound as error:
         raise NotFound(f"'{name}' is no file, and {error.message}", error.hint) from error
     row = await views.open_run(reader, name)
@@ -135,9 +145,12 @@ async def _run(
     said = await announced(reader, row.id) if notes else None
     if said:
         notes = said.get("files", notes)
-    steps = await read_steps(reader, row) if said else None
+    journal = None
+    if said:
+        taken = await outside(reader, app.open_blobs(settings), row)
+        journal = OnRecord(row, await read_steps(reader, row), taken.sections())
     return row.name, [
-        _recorded(path, digest, set(notes), row, said, steps, verifier)
+        _recorded(path, digest, set(notes), journal, said, verifier)
         for path, digest in notes.items()
     ]
 
@@ -146,9 +159,8 @@ def _recorded(
     path: str,
     digest: str,
     taken: set[str],
-    row: RunRow,
+    journal: OnRecord | None,
     said: dict[str, Any] | None,
-    steps: Steps | None,
     verifier: signing.Verifier | None,
 ) -> Verdict:
     """One artifact of a run: file, manifest and journal against each other."""
@@ -165,7 +177,7 @@ def _recorded(
             verdict.problems.append(
                 Problem("artifact", f"its sha256 is {verdict.sha256}, the journal has {digest}")
             )
-    if verdict.manifest is None or said is None or steps is None:
+    if verdict.manifest is None or said is None or journal is None:
         return verdict
     try:
         checked = check(verdict.manifest.read_bytes(), str(verdict.manifest), verifier)
@@ -182,7 +194,7 @@ def _recorded(
     if checked.keyid != (said.get("keyid") or ""):
         verdict.problems.append(Problem("signature", "the journal names another key, or none"))
     if checked.predicate_sha256:
-        verdict.problems += differences(checked.statement["predicate"], row, steps)
+        verdict.problems += differences(checked.statement["predicate"], *journal)
         if checked.predicate_sha256 != said.get("predicate") and not verdict.problems:
             verdict.problems.append(
                 Problem("/predicate", "it is not the one that the journal says was written")

@@ -44,7 +44,7 @@ async def stamp(run: Run) -> None:
     await run.ledger.lane.sync()
     journal = run.ledger.journal
     dependencies = list(_dependencies(parse(run.row.contract), ""))
-    facts = await gather(journal, run.row, run.job.code, dependencies)
+    facts = await gather(journal, run.ledger.blobs, run.row, run.job.code, dependencies)
     names = {}
     for entry in await journal.entries(run.row.id, (Kind.ARTIFACT,)):
         note = json.loads(entry.output or b"{}")

@@ -10,19 +10,21 @@ from nightproof.journal.protocol import Reader
 from nightproof.journal.records import AttemptRow, RunRow
 from nightproof.model import clock
 from nightproof.model.states import Kind
+from nightproof.provenance.manifest.outside import MANIFEST, Outside, outside
 from nightproof.provenance.manifest.statement import Facts, manifest_path, parse
 from nightproof.provenance.manifest.steps import read_steps
 from nightproof.provenance.seeds import run_seed
+from nightproof.provenance.witness.reads import Source
 
-EVENT = "manifest"
-"""The kind of log line that says that a run's manifests were written."""
+EVENT = MANIFEST
 LISTED = 1000
 """So many files are named in that line; of more, what the journal has of each path counts."""
 _PAGE = 500
+_SNAPSHOT = ("strict", "numeric", "host", "items")
 
 
 async def gather(
-    reader: Reader, row: RunRow, code: str, dependencies: list[dict[str, Any]]
+    reader: Reader, blobs: Source, row: RunRow, code: str, dependencies: list[dict[str, Any]]
 ) -> Facts:
     """What the manifests of a run that completes now say; `code` is its job's digest."""
     finished = clock.now_ms()
@@ -30,6 +32,7 @@ async def gather(
     # The last one is this one, which is about to end.
     attempts[-1] |= {"finishedOn": _time(finished), "outcome": "completed"}
     snapshot = await _last(reader, row.id, "snapshot")
+    taken = await outside(reader, blobs, row)
     return Facts(
         run=row.name,
         job=row.job,
@@ -39,13 +42,43 @@ async def gather(
         contract_digest=row.digest,
         seed=run_seed(row.job, row.digest).hex(),
         versions=versions(),
-        dependencies=dependencies,
+        dependencies=known(dependencies, taken),
         attempts=attempts,
-        environment=snapshot and {k: v for k, v in snapshot.items() if k != "kind"},
+        environment=snapshot and {name: snapshot.get(name) for name in _SNAPSHOT},
+        outside=taken.sections(),
         started=_time(row.created),
         finished=_time(finished),
         steps=await read_steps(reader, row),
     )
+
+
+def known(dependencies: list[dict[str, Any]], taken: Outside) -> list[dict[str, Any]]:
+    """What a contract names, with what is known of it from the run itself.
+
+    A prompt that was read has the digest of its text, and counts where the contract does
+    not name it; the version of a model is the provider's word where it always said so.
+    """
+    found = []
+    read = {one["id"]: one for one in taken.prompts}
+    said: dict[str, set[str]] = {}
+    for answer in taken.models:
+        said.setdefault(str(answer.get("pin")), set()).add(str(answer["status"]))
+    for one in dependencies:
+        notes = dict(one["annotations"])
+        changed = {**one, "annotations": notes}
+        if notes["kind"] == "prompt" and one["name"] in read:
+            notes["label"] = "witnessed"
+            changed["digest"] = {"sha256": read.pop(one["name"])["sha256"]}
+        elif notes["kind"] == "model" and said.get(one["name"]) == {"matched"}:
+            notes["label"] = "asserted"
+        found.append(changed)
+    return found + [
+        {
+            "name": name, "digest": {"sha256": one["sha256"]},
+            "annotations": {"kind": "prompt", "label": "witnessed"},
+        }
+        for name, one in read.items()
+    ]  # fmt: skip
 
 
 def _attempt(one: AttemptRow) -> dict[str, Any]:

@@ -15,8 +15,13 @@ _NAMED = 20
 """So many steps that differ are named; the rest is counted."""
 
 
-def differences(predicate: dict[str, Any], row: RunRow, steps: Steps) -> list[Problem]:
-    """Where a well-formed predicate says something else than the journal."""
+def differences(
+    predicate: dict[str, Any], row: RunRow, steps: Steps, taken: dict[str, Any]
+) -> list[Problem]:
+    """Where a well-formed predicate says something else than the journal.
+
+    `taken` has the journal's sections on what came from outside.
+    """
     asked, done = predicate["buildDefinition"], predicate["runDetails"]
     outside, inside = asked["externalParameters"], asked["internalParameters"]
     base = "/predicate/buildDefinition"
@@ -46,6 +51,11 @@ def differences(predicate: dict[str, Any], row: RunRow, steps: Steps) -> list[Pr
         for where, said, known in pairs
         if said != known
     ]
+    for name, told in taken.items():
+        # Manifests of before this was recorded have no such section.
+        if name in done["metadata"] and digest(done["metadata"][name]) != digest(told):
+            where = f"/predicate/runDetails/metadata/{name}"
+            found.append(Problem(where, "it is not what the journal has"))
     for index, known in enumerate((steps.steps, steps.effects)):
         found += _listed(
             done["byproducts"][index], known, f"/predicate/runDetails/byproducts/{index}"

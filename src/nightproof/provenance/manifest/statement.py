@@ -42,7 +42,8 @@ LABELS = {
     "unverified": [],
 }
 """Who stands for a field: nightproof saw it itself, somebody said so, or nobody can tell.
-Dependencies are added by the label that each of them carries."""
+Dependencies and models are added by the label that each of them carries; of two
+pointers to one field the longer counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,8 @@ class Facts:
     started: str
     finished: str
     steps: Steps
+    outside: dict[str, Any]
+    """What came from outside: sections of the metadata, by name."""
 
 
 def parse(data: bytes | str) -> Any:
@@ -123,7 +126,7 @@ def predicate(facts: Facts, inline: bool) -> tuple[bytes, bytes | None]:
     document = {
         "buildDefinition": asked,
         "comparable": {"sha256": comparable(asked, done["digest"]["sha256"])},
-        "labels": _labels(facts.dependencies),
+        "labels": _labels(facts.dependencies, facts.outside.get("models", [])),
         "runDetails": {
             "builder": {"id": BUILDER},
             "byproducts": [done, acted],
@@ -134,14 +137,19 @@ def predicate(facts: Facts, inline: bool) -> tuple[bytes, bytes | None]:
                 "finishedOn": facts.finished,
                 "attempts": facts.attempts,
                 "environment": facts.environment,
+                **facts.outside,
             },
         },
     }
     return canonical(document), None if inline else data
 
 
-def _labels(dependencies: list[dict[str, Any]]) -> dict[str, list[str]]:
+def _labels(
+    dependencies: list[dict[str, Any]], models: list[dict[str, Any]]
+) -> dict[str, list[str]]:
     found = {label: list(fields) for label, fields in LABELS.items()}
+    for index, one in enumerate(models):
+        found[one["label"]].append(f"/predicate/runDetails/metadata/models/{index}")
     for index, one in enumerate(dependencies):
         where = f"/predicate/buildDefinition/resolvedDependencies/{index}"
         found[one["annotations"]["label"]].append(where)

@@ -63,7 +63,7 @@ async def read_steps(reader: Reader, row: RunRow) -> Steps:
 
 
 def _step(entry: Entry, name: str, code: str) -> dict[str, str]:
-    inputs = _parsed(entry.inputs)
+    inputs = parsed(entry.inputs)
     failed = entry.kind == Kind.FAILURE
     if not entry.code and isinstance(inputs, list) and inputs:
         name = str(inputs[0])  # a child run
@@ -81,7 +81,7 @@ def _step(entry: Entry, name: str, code: str) -> dict[str, str]:
         step["output"] = entry.blob
     elif failed:
         # The recorded history of the tries holds times; what failed, and how, does not.
-        told = _parsed(entry.output)
+        told = parsed(entry.output)
         kept = (told.get("type"), told.get("message")) if isinstance(told, dict) else ()
         step["output"] = "sha256:" + sha256_hex(json.dumps(kept).encode())
     elif entry.output is not None:
@@ -94,7 +94,8 @@ def list_bytes(steps: list[dict[str, str]]) -> bytes:
     return b"".join(canonical(step) + b"\n" for step in steps)
 
 
-def _parsed(data: bytes | None) -> Any:
+def parsed(data: bytes | None) -> Any:
+    """Stored JSON; None where there is none, or where it is damaged."""
     try:
         return json.loads(data) if data else None
     except ValueError:
