@@ -70,6 +70,22 @@ def test_an_answer_is_recorded_with_its_step(night):
     assert "asked for flash-002, answered by models/flash-003: mismatched" in note["message"]
 
 
+def test_another_model_is_told_at_the_end_of_the_run(night):
+    """Once, however often it answered; what is only unverified is not."""
+
+    @step
+    def ask(n: int) -> str:
+        return served(requested="flash-002", reported="flash-003" if n else "flash")
+
+    @job
+    async def main(contract: Asking) -> list[str]:
+        return await ask.map([0, 1, 2, 3])
+
+    (told,) = night.run(main, Asking()).divergences
+    assert told["step"].endswith("ask")
+    assert "answered by flash-003: mismatched" in told["message"]
+
+
 def test_a_replay_asks_and_records_nothing(night):
     """The step is not run again, so no model answers again."""
     main = asking(reported="flash-002")
