@@ -84,6 +84,8 @@ def noted(items, blobs):
     parts["numeric"] = {**NUMERIC, **items.get("numeric", {})}
     name = digest(parts)
     if not items.get("gone"):
-        blobs.data[name] = json.dumps({"snapshot": 1, "host": {}, **parts}).encode()
+        blobs.data[name] = json.dumps(
+            {"snapshot": 1, "host": items.get("host", {}), **parts}
+        ).encode()
     digests = {part: digest(content) for part, content in parts.items()}
     yield {"kind": "snapshot", **digests, "items": name}

@@ -278,7 +278,8 @@ def test_constant_from_a_variable_is_no_edit(judged):
     assert found.cause == "context"
     assert found.verdicts["code"] == "not testable"
     assert judged({}, {"strict": {"python/optimize": "1"}}, codes=codes).cause == "environment"
-    assert judged({}, {}, codes=codes).cause == "code"
+    assert judged({}, {}, notes=[[reads()], [reads()]], codes=codes).cause == "code"
+    assert judged({}, {"strict": {"tz": "Asia/Tokyo"}}, codes=codes).cause is None
     assert judged(None, None, codes=codes).cause == "code"
     edited = judged({}, {"strict": {"code/jobs.py": "sha256:bb"}}, notes=notes, codes=codes)
     assert edited.verdicts["code"] == edited.verdicts["context"] == "consistent with"

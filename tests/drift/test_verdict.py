@@ -86,3 +86,16 @@ def test_pinned_model_is_not_excluded(judged):
     """The contract names a model, and nothing says which one served."""
     contract = {"inputs": [{"model": {"id": "m", "pinnedVersion": "m-1"}}]}
     assert judged({}, {}, contract=contract).verdicts["model"] == "not testable"
+
+
+@pytest.mark.parametrize(
+    ("imported", "cause"), [("numpy other", "environment"), ("other", None), ("", None)]
+)
+def test_package_that_nothing_imported_is_not_named(judged, imported, cause):
+    """It may have had no part in the drift; an experiment tells."""
+    host = {"host": {"packages/imported": imported}}
+    found = judged(host, {**host, "strict": {"package/numpy": "2.1 sha256:bb"}})
+    assert found.verdicts["environment"] == "consistent with"
+    assert found.cause == cause
+    zone = {"package/numpy": "2.1 sha256:bb", "tz": "Asia/Tokyo"}
+    assert judged(host, {**host, "strict": zone}).cause == "environment"

@@ -17,7 +17,7 @@ from nightproof.errors import BlobError
 from nightproof.journal.protocol import Reader
 from nightproof.provenance import served
 from nightproof.provenance.served import Served
-from nightproof.provenance.snapshot import Difference, Snapshot, differences, read
+from nightproof.provenance.snapshot import IMPORTED, Difference, Snapshot, differences, read
 from nightproof.provenance.witness import reads as witness
 from nightproof.provenance.witness.reads import IMPORT, Read
 
@@ -29,13 +29,16 @@ SEEN_WHOLE = ("L2", "L3")
 class Environment:
     """The snapshots of the attempts that recorded the first divergent point.
 
-    `hash_seed` is "random" where one of them was; None where it is not known.
+    `hash_seed` is "random" where one of them was; None where it is not known. `idle`
+    are differing items of packages that neither had imported before its first step:
+    they had no part in the drift, unless a step imported them later.
     """
 
     recorded: bool
     strict: list[Difference]
     numeric: list[Difference]
     hash_seed: str | None
+    idle: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,7 +234,23 @@ def _environment(
             parts.append(differences(getattr(ours, part), getattr(theirs, part)))
         else:
             parts.append([Difference(f"{part} digest", a.get(part), b.get(part))])
-    return Environment(True, parts[0], parts[1], hash_seed)
+    idle = _idle(parts[0], ours, theirs) if ours is not None and theirs is not None else frozenset()
+    return Environment(True, parts[0], parts[1], hash_seed, idle)
+
+
+def _idle(found: Sequence[Difference], a: Snapshot, b: Snapshot) -> frozenset[str]:
+    """The items of packages that are known to have been imported by neither."""
+    if IMPORTED not in a.host or IMPORTED not in b.host:
+        return frozenset()
+    busy = {*a.host[IMPORTED].split(), *b.host[IMPORTED].split()}
+    return frozenset(
+        item.item
+        for item in found
+        if item.item.startswith(("package/", "edited/"))
+        and item.item.split("/")[1] not in busy
+        # What has no RECORD cannot be told by its modules.
+        and all(value is None or "sha256:" in value or "edited/" in item.item for value in item[1:])
+    )
 
 
 def _snapshot(chain: Sequence[Record], side: Side, point: Point | None) -> dict[str, Any] | None:

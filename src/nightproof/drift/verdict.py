@@ -44,7 +44,10 @@ answers      Where the divergent step asked models the same, of the same hosts, 
 sampling     none of the others is consistent with the drift: it is. Else not testable.
 
 Without drift every cause is excluded. The cause is named where exactly one of the
-first five is consistent with the drift, or where all but sampling are excluded.
+first five is consistent with the drift, or where all but sampling are excluded. But it
+is not named where all that differs of the environment are packages that neither run
+had imported before its first step; nor where the sources and the interpreter are the
+same and yet the digest of what ran differs, and no witness saw what the import read.
 """
 
 from __future__ import annotations
@@ -129,7 +132,7 @@ async def judge(reader: Reader, blobs: Blobs, found: Comparison) -> Judgement:
     verdicts["sampling"] = NOT_TESTABLE if suspects else CONSISTENT
     if not suspects:
         rules.evidence.append(_itself(inner.first))
-    cause = named(verdicts)
+    cause = None if rules.doubtful else named(verdicts)
     reasons = {
         cause: rules.reasons[cause]
         for cause, verdict in verdicts.items()
@@ -166,6 +169,8 @@ class _Rules:
         self._there = there
         self.evidence: list[Evidence] = []
         self.reasons: dict[str, str] = {}
+        self.doubtful = False
+        """Whether the only suspect may well have had no part in it."""
 
     def input(self) -> str:
         a, b = self._found.a.run, self._found.b.run
@@ -186,6 +191,9 @@ class _Rules:
         self.evidence += [Evidence("code", *item) for item in files[:SHOWN]]
         read = self._read("code")
         edited = any(comparable(a, b) for _, a, b in digests)
+        switched = any(item.item.startswith("python/") for item in environment.strict)
+        constant = edited and environment.recorded and not (files or read or switched)
+        self.doubtful |= constant and not self._there.witnessed
         if files or read or (edited and not environment.recorded):
             return CONSISTENT
         if environment.recorded and len(self.evidence) == before:
@@ -214,7 +222,9 @@ class _Rules:
         found = [item for item in environment.strict if not _is_code(item)]
         found = [item for item in found if not item.item.startswith("variable/")]
         found += environment.numeric
+        found.sort(key=lambda item: item.item in environment.idle)
         self.evidence += [Evidence("environment", *item) for item in found[:SHOWN]]
+        self.doubtful |= bool(found) and all(one.item in environment.idle for one in found)
         # A variable that was read is in the snapshot too, where that looks at it.
         if found or self._read("environment"):
             return CONSISTENT
@@ -249,6 +259,7 @@ class _Rules:
         pairs = [pair for pair in self._there.pairs if pair.weak and pair.cause == "context"]
         self.evidence += [_evidence(pair) for pair in pairs[:SHOWN]]
         edited = any(comparable(a, b) for _, a, b in self._digests())
+        edited = edited and self._there.witnessed
         return ["context"] * bool(pairs) + ["code"] * edited
 
     def _read(self, cause: str, known: set[str] = frozenset()) -> bool:  # type: ignore[assignment]

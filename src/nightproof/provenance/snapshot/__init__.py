@@ -5,6 +5,7 @@ from nightproof.provenance.snapshot.compare import differences as differences
 from nightproof.provenance.snapshot.compare import named as named
 from nightproof.provenance.snapshot.document import Snapshot as Snapshot
 from nightproof.provenance.snapshot.document import read as read
+from nightproof.provenance.snapshot.imported import IMPORTED as IMPORTED
 from nightproof.provenance.snapshot.taking import Request as Request
 from nightproof.provenance.snapshot.taking import capture as capture
 from nightproof.provenance.snapshot.taking import request as request

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from nightproof.provenance.snapshot import numerics
 from nightproof.provenance.snapshot.document import Snapshot
 from nightproof.provenance.snapshot.host import host
+from nightproof.provenance.snapshot.imported import IMPORTED, imported
 from nightproof.provenance.snapshot.installed import edited
 from nightproof.provenance.snapshot.interpreter import interpreter, surroundings
 from nightproof.provenance.snapshot.packages import packages
@@ -58,6 +59,7 @@ def capture(want: Request, verify: bool = False) -> Snapshot:
         **own_code(want.root, installed.covered()),
     }
     machine = host()
+    machine[IMPORTED] = " ".join(imported(installed.distributions, list(sys.modules)))
     if verify:
         machine["installed/verified"] = f"{changed.checked} files"
     elif changed.passed:
