@@ -193,8 +193,8 @@ class Run(Attempt):
 
     def note(self, kind: str, data: dict[str, Any]) -> None:
         """Add to the run's log; may be called in any thread."""
-        if kind == "served" and data["status"] == "mismatched":
-            found = {"step": data["step"], "message": data["message"]}
+        if kind == "served" and data.get("status") == "mismatched":
+            found = {"step": data.get("step", ""), "message": data.get("message", "")}
             if found not in self.divergences:
                 self.divergences.append(found)
         if get_ident() == self._thread:
