@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from nightproof.cli import demo_commands, drift_commands
+from nightproof.cli import demo_commands, drift_commands, manifest_commands, night_commands
 from nightproof.cli.contract_commands import contract_app
 from nightproof.cli.env_commands import env_app
 from nightproof.cli.key_commands import keys_app
@@ -119,12 +119,12 @@ def resume(
     strict: Annotated[
         bool, typer.Option("--strict", help="Refuse results that other code recorded.")
     ] = False,
-    isolate: Isolate = "L0",
+    isolate: Isolate | None = None,
     json: Json = False,
     store: Store = None,
     debug: Debug = False,
 ) -> None:
-    """Go on with a run that crashed, parked or failed."""
+    """Go on with a run that crashed, parked or failed, at the level at which it was begun."""
     from nightproof.cli import resuming
 
     end(resuming.resume(session(store, debug, json), run, all_, strict, isolate))
@@ -371,6 +371,8 @@ def drill(
 
 demo_commands.register(app)
 drift_commands.register(app)
+manifest_commands.register(app)
+night_commands.register(app)
 
 
 def options_of(command: str) -> set[str]:
