@@ -1,5 +1,6 @@
 """Pairs of real runs with one planted difference each, and pairs with none."""
 
+import asyncio
 import json
 import os
 from datetime import UTC, datetime
@@ -414,3 +415,21 @@ def test_children_that_fail_alike_are_the_same(night, night_contract, pair):
     """Though the message names another replicate of the child."""
     body = nested(night_contract, lambda: -1)
     assert pair(*twice(night, body, body)).comparison.raw == 0
+
+
+def test_random_hash_seed_of_one_process_is_one_seed(night, night_contract, pair):
+    """Two runs in the same process had the same order of sets."""
+    rows = rows_step(10, lambda: int.from_bytes(os.urandom(7), "big"))
+    body = make(night_contract, rows)
+
+    async def both(app):
+        return [(await app.run(body, night_contract(), replicate=n)).name for n in (0, 1)]
+
+    async def main():
+        app = night.app(alive=True)
+        try:
+            return await both(app)
+        finally:
+            await app.close()
+
+    assert pair(*asyncio.run(main())).judgement.verdicts["environment"] == "excluded"

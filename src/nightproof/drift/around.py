@@ -29,7 +29,8 @@ SEEN_WHOLE = ("L2", "L3")
 class Environment:
     """The snapshots of the attempts that recorded the first divergent point.
 
-    `hash_seed` is "random" where one of them was; None where it is not known. `idle`
+    `hash_seed` is "random" where one of them was, and they were of two processes; None
+    where it is not known. `idle`
     are differing items of packages that neither had imported before its first step:
     they had no part in the drift, unless a step imported them later.
     """
@@ -226,6 +227,9 @@ def _environment(
     known = [items for items in (ours, theirs) if items is not None]
     seeds = [items.strict.get("hashseed") for items in known]
     hash_seed = "random" if "random" in seeds else seeds[0] if len(seeds) == 2 else None
+    processes = [chain[-1].process(side.attempt) for chain, side in zip(chains, sides, strict=True)]
+    if hash_seed == "random" and processes[0] is not None and processes[0] == processes[1]:
+        hash_seed = "that of one process"
     parts: list[list[Difference]] = []
     for part in ("strict", "numeric"):
         if a.get(part) == b.get(part):

@@ -15,6 +15,7 @@ from nightproof.errors import BlobError, NotFound
 from nightproof.journal.protocol import Reader
 from nightproof.journal.records import Entry, RunRow
 from nightproof.model.canonical import sha256_hex
+from nightproof.model.identity import ProcessIdentity
 from nightproof.model.states import Kind
 
 _PAGE = 2000
@@ -62,10 +63,16 @@ class Record:
     world: list[Point] = field(default_factory=list)
     events: list[tuple[int, dict[str, Any]]] = field(default_factory=list)
     starts: list[int] = field(default_factory=list)
+    processes: list[ProcessIdentity] = field(default_factory=list)
+    """Of each attempt, as `starts`."""
 
     def attempt(self, at: int) -> int:
         """The number of the attempt that was at work at a time (milliseconds), from 1."""
         return max(1, sum(start <= at for start in self.starts))
+
+    def process(self, attempt: int) -> ProcessIdentity | None:
+        """The process that an attempt ran in, if it is on record."""
+        return self.processes[attempt - 1] if 0 < attempt <= len(self.processes) else None
 
     def notes(self, kind: str) -> list[tuple[int, dict[str, Any]]]:
         """The events of one kind, each with the number of its attempt."""
@@ -74,7 +81,10 @@ class Record:
 
 async def record(reader: Reader, run: RunRow) -> Record:
     """Read the history of a run, in pages; outputs are digested, not kept."""
-    found = Record(run, starts=[attempt.started for attempt in await reader.attempts(run.id)])
+    found = Record(run)
+    for attempt in await reader.attempts(run.id):
+        found.starts.append(attempt.started)
+        found.processes.append(attempt.process)
     latest: dict[bytes, Point] = {}
     codes: dict[int, tuple[str, str]] = {}
     after = -1

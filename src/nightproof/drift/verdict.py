@@ -21,8 +21,8 @@ code         the snapshots name other source files, or a source file of the user
 environment  the snapshots differ in interpreter, packages, zone, locale, hash seed or
              numerics, or a package's own file or a variable of that kind (TZ, LC_*,
              OMP_*) that the step, the import or the body read: consistent with.
-             Both recorded and equal: excluded, but not where the hash seed was a
-             random one. Else not testable.
+             Both recorded and equal: excluded, but not where two processes had random
+             hash seeds. Else not testable.
 context      a declared variable in the snapshots differs; or a prompt's text; or the
              body parted and the times or signals that it was given differ; or a file,
              folder, variable, host or program that the divergent step read, or the
