@@ -55,7 +55,7 @@ def test_any_flipped_byte_of_an_envelope_is_found(tmp_path):
     keys = signing.new_keys(tmp_path / "keys")
     facts = form.Facts(
         "r", "j", "c", 0, {"task": "x"}, "sha256:" + sha256_hex(b'{"task":"x"}'), "5", {}, [], [], None,
-        "a", "b", form.Steps([], []),
+        "a", "b", form.Steps([], []), {},
     )  # fmt: skip
     plain = form.statement("report.md", sha256_hex(b"x"), form.predicate(facts, inline=True)[0])
     data = signing.signer(tmp_path / "keys").envelope(plain)
