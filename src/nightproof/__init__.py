@@ -37,7 +37,9 @@ if TYPE_CHECKING:
     from nightproof.contract import Dataset, ModelPin, PromptId, Window
     from nightproof.contract.prompts import PromptTemplate
     from nightproof.durable.prompts import prompt
+    from nightproof.durable.quotas import spend
     from nightproof.durable.served import served
+    from nightproof.limits import Quota
 
 __version__ = "0.1.0"
 
@@ -62,6 +64,7 @@ __all__ = [
     "PromptError",
     "PromptId",
     "PromptTemplate",
+    "Quota",
     "Ref",
     "Retry",
     "RunCancelled",
@@ -86,6 +89,7 @@ __all__ = [
     "served",
     "sleep",
     "sleep_until",
+    "spend",
     "step",
     "uuid",
     "wait_for",
@@ -96,8 +100,10 @@ assert _app is not None
 
 _LATER = {
     "PromptTemplate": "nightproof.contract.prompts",
+    "Quota": "nightproof.limits",
     "prompt": "nightproof.durable.prompts",
     "served": "nightproof.durable.served",
+    "spend": "nightproof.durable.quotas",
 }
 
 

@@ -211,7 +211,8 @@ def test_a_torn_wal_tail(program, tmp_path, log, keep, how):
     outputs = prefix(copy / "journal.db")
     assert outputs == [str(n // 2).encode() for n in range(len(outputs))]
     assert len(outputs) < 60
-    assert len(outputs) > 60 * keep - 15
+    # The tables themselves lie in front of the steps.
+    assert len(outputs) > 60 * keep - 20
 
 
 def page_of(path: Path, needle: bytes) -> int:

@@ -17,9 +17,12 @@ from collections.abc import (
 )
 from contextvars import ContextVar
 from datetime import datetime
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 from nightproof.errors import MisuseError
+
+if TYPE_CHECKING:
+    from nightproof.limits import Quota
 
 OnError = Literal["raise", "collect"]
 
@@ -90,6 +93,8 @@ class Runtime(Protocol):
 
     def note(self, kind: str, data: dict[str, Any]) -> None: ...
 
+    def spend(self, amounts: dict[str, float]) -> None: ...
+
     def put_blob(self, data: bytes) -> tuple[str, int]: ...
 
     def get_blob(self, digest: str) -> bytes: ...
@@ -98,10 +103,18 @@ class Runtime(Protocol):
 class Scope:
     """The inside of one execution of a step or effect."""
 
-    __slots__ = ("_rng", "depends", "fp", "idempotency_key", "name", "runtime")
+    __slots__ = ("_rng", "depends", "fp", "idempotency_key", "name", "quotas", "runtime")
 
-    def __init__(self, runtime: Runtime, name: str, fp: bytes, key: str | None = None) -> None:
+    def __init__(
+        self,
+        runtime: Runtime,
+        name: str,
+        fp: bytes,
+        key: str | None = None,
+        quotas: tuple[Quota, ...] = (),
+    ) -> None:
         self.runtime = runtime
+        self.quotas = quotas
         self.name = name
         self.fp = fp
         self.idempotency_key = key

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Itera
 from datetime import timedelta
 from functools import cached_property, update_wrapper
 from typing import (
+    TYPE_CHECKING,
     Annotated,
     Any,
     Concatenate,
@@ -24,6 +25,9 @@ from nightproof.model.arguments import AmbientMark, Arguments, resolve_hints
 from nightproof.model.code import code_digest
 from nightproof.model.codec import Codec
 from nightproof.model.retry import Retry
+
+if TYPE_CHECKING:
+    from nightproof.limits import Quota
 
 P = ParamSpec("P")
 Q = ParamSpec("Q")
@@ -55,6 +59,7 @@ class Routine(Generic[P, R]):
     def __init__(self, fn: Callable[P, Any], name: str | None) -> None:
         self.fn = fn
         self.name = name or fn.__qualname__.replace("<locals>.", "")
+        self.quotas: tuple[Quota, ...] = ()
         self.is_async = inspect.iscoroutinefunction(fn)
         self.prefix = self.name.encode()
         update_wrapper(cast(Any, self), fn, updated=())
@@ -108,8 +113,10 @@ class Step(Routine[P, R]):
         expires: timedelta | float | None = None,
         secret: bool = False,
         undo: Callable[..., Any] | None = None,
+        quota: Quota | Iterable[Quota] | None = None,
     ) -> None:
         super().__init__(fn, name)
+        self.quotas = _several(quota)
         self.pure = pure
         self.retry = retry if retry is not None else (NO_RETRY if pure else DEFAULT_RETRY)
         self.timeout = seconds(timeout, f"@step(timeout=...) of '{self.name}'")
@@ -210,6 +217,14 @@ class Step(Routine[P, R]):
             yield await self.plain((item,), call.common)
 
 
+def _several(quota: Quota | Iterable[Quota] | None) -> tuple[Quota, ...]:
+    if quota is None:
+        return ()
+    from nightproof.limits import Quota as Kind  # loaded where there is one
+
+    return (quota,) if isinstance(quota, Kind) else tuple(quota)
+
+
 def _positive(concurrency: int | None) -> int | None:
     if concurrency is not None and concurrency < 1:
         raise MisuseError(f"concurrency: expected a positive integer, got {concurrency!r}")
@@ -250,6 +265,7 @@ def step(
     expires: timedelta | float | None = None,
     secret: bool = False,
     undo: Callable[..., Any] | None = None,
+    quota: Quota | Iterable[Quota] | None = None,
 ) -> _StepDecorator: ...
 
 
@@ -261,6 +277,7 @@ def step(fn: Callable[..., Any] | None = None, /, **options: Any) -> Any:
     that it has no side effects and is cheap to repeat, so it does not wait for the
     disk; `expires` how long its result is good (a stale one is made again);
     `secret` keeps its result out of the journal; `undo` is called with the step's
-    result (or those of its arguments that it names) when the run fails for good.
+    result (or those of its arguments that it names) when the run fails for good;
+    `quota` is a shared allowance (or several) of which every try takes one permit.
     """
     return Step(fn, **options) if fn is not None else _StepDecorator(options)

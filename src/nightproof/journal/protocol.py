@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from typing import Protocol
 
+from nightproof.journal.quotas import QuotaBook, QuotaReader
 from nightproof.journal.records import (
     AttemptRow,
     Boot,
@@ -24,7 +25,7 @@ from nightproof.journal.records import (
 )
 
 
-class Reader(Protocol):
+class Reader(QuotaReader, Protocol):
     """The read side of a store."""
 
     @property
@@ -71,7 +72,7 @@ class Reader(Protocol):
         ...
 
 
-class Journal(Reader, Protocol):
+class Journal(Reader, QuotaBook, Protocol):
     """A store that engines write to.
 
     All writes of a run carry its fencing token; a token that is no longer

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 from zlib import crc32
 
+from nightproof.journal.quotas import SpendQuota
 from nightproof.model.identity import ProcessIdentity
 from nightproof.model.states import EffectState, Kind, RunStatus
 
@@ -222,7 +223,7 @@ class TakeSignal(NamedTuple):
     id: int
 
 
-Write = Finish | Settle | UseBlob | TakeSignal | CodeRow
+Write = Finish | Settle | UseBlob | TakeSignal | CodeRow | SpendQuota
 
 
 class LaneBatch(NamedTuple):

@@ -2,6 +2,8 @@
 
 from nightproof.views.effects import EffectView as EffectView
 from nightproof.views.effects import effects as effects
+from nightproof.views.quotas import QuotaView as QuotaView
+from nightproof.views.quotas import quotas as quotas
 from nightproof.views.runs import AttemptView as AttemptView
 from nightproof.views.runs import RunSummary as RunSummary
 from nightproof.views.runs import RunView as RunView

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from nightproof.errors import NotFound
+from nightproof.journal.quotas import QuotaRow
 from nightproof.journal.records import (
     AttemptRow,
     Boot,
@@ -20,6 +21,7 @@ from nightproof.journal.records import (
 )
 from nightproof.model.identity import ProcessIdentity
 from nightproof.model.states import EffectState, Kind, RunStatus
+from nightproof.stores.sqlite import quotas
 from nightproof.stores.sqlite.connection import Database, explained
 from nightproof.stores.sqlite.schema import EFFECT_COLUMNS, ENTRY_COLUMNS, RUN_COLUMNS
 
@@ -242,6 +244,12 @@ class SqliteReader:
                 now_ms,
             )
         ]
+
+    async def quotas(self, now_ms: int) -> list[QuotaRow]:
+        """See :class:`nightproof.journal.quotas.QuotaReader`."""
+        self._db.check_process()
+        with explained(self._db.path):
+            return quotas.read(self._db, now_ms)
 
     async def referenced(self, digests: Iterable[str]) -> set[str]:
         """See :class:`nightproof.journal.protocol.Journal`."""

@@ -19,7 +19,10 @@ from nightproof.journal.records import Entry
 from nightproof.stores.sqlite.connection import Database, explained
 from nightproof.stores.sqlite.reads import intact
 
-_TABLES = ("run", "code", "attempt", "effect", "blob_use", "signal", "boot")
+_TABLES = (
+    "run", "code", "attempt", "effect", "blob_use", "signal", "boot", "quota", "quota_use",
+    "incident",
+)  # fmt: skip
 _ROWS_PER_COMMIT = 500
 _REACH = 40
 """Behind damage, keys are tried at distances of 1, 2, 4 … up to two to this power."""
@@ -76,6 +79,8 @@ def _open(path: str) -> apsw.Connection:
 
 def _copy(source: apsw.Connection, target: Database, table: str, found: Salvaged) -> None:
     keys = _key_of(source, table)
+    if not keys:
+        return  # an older schema has no such table
     rows = _readable(source, table, keys, found)
     found.copied[table] = _insert(target, table, rows, found)
 

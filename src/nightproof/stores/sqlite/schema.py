@@ -59,7 +59,27 @@ _V2 = """
 ALTER TABLE run ADD COLUMN result_crc INTEGER;
 """
 
-MIGRATIONS: tuple[str, ...] = (_V1, _V2)
+_V3 = """
+CREATE TABLE quota (
+    name TEXT PRIMARY KEY, spec TEXT NOT NULL, parked INTEGER NOT NULL DEFAULT 0,
+    reason TEXT NOT NULL DEFAULT ''
+) WITHOUT ROWID;
+CREATE TABLE quota_use (
+    quota TEXT NOT NULL, what TEXT NOT NULL, sharer TEXT NOT NULL, until INTEGER NOT NULL,
+    n REAL NOT NULL, PRIMARY KEY (quota, what, sharer, until)
+) WITHOUT ROWID;
+CREATE TABLE quota_wait (
+    quota TEXT NOT NULL, run TEXT NOT NULL, since INTEGER NOT NULL, until INTEGER NOT NULL,
+    PRIMARY KEY (quota, run)
+) WITHOUT ROWID;
+CREATE TABLE incident (
+    key TEXT PRIMARY KEY, kind TEXT NOT NULL, job TEXT NOT NULL, run TEXT NOT NULL,
+    opened INTEGER NOT NULL, cleared INTEGER, notified INTEGER NOT NULL DEFAULT 0,
+    note TEXT NOT NULL DEFAULT ''
+) WITHOUT ROWID;
+"""
+
+MIGRATIONS: tuple[str, ...] = (_V1, _V2, _V3)
 """``MIGRATIONS[n]`` brings version n to n + 1."""
 
 VERSION = len(MIGRATIONS)

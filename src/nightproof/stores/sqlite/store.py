@@ -9,6 +9,7 @@ from zlib import crc32
 import apsw
 
 from nightproof.errors import LeaseLost, NotFound, StoreBusy
+from nightproof.journal.quotas import Ask, Claimant, Grant, SpendQuota
 from nightproof.journal.records import (
     Boot,
     Claimed,
@@ -28,7 +29,7 @@ from nightproof.journal.records import (
 )
 from nightproof.model import clock
 from nightproof.model.states import EffectState, RunStatus
-from nightproof.stores.sqlite import claims
+from nightproof.stores.sqlite import claims, quotas
 from nightproof.stores.sqlite.connection import (
     Database,
     Durability,
@@ -151,6 +152,8 @@ class SqliteJournal(SqliteReader):
                 "WHERE key = ?",
                 (str(write.state), write.at, write.output, write.blob, write.error, write.key),
             )
+        elif isinstance(write, SpendQuota):
+            quotas.spend(self._db, write)
         elif isinstance(write, TakeSignal):
             execute("UPDATE signal SET taken = 1 WHERE id = ?", (write.id,))
         else:
@@ -268,6 +271,21 @@ class SqliteJournal(SqliteReader):
             )
             self._db.execute(_WAKE, (row.run, f" [{key}] has an unknown outcome", now))
         return row
+
+    async def take(
+        self, name: str, spec: str, who: Claimant, asks: Sequence[Ask], want: int, now_ms: int
+    ) -> Grant:
+        """See :class:`nightproof.journal.quotas.QuotaBook`.
+
+        Does not wait for the disk: what power loss erases is what was taken just before.
+        """
+        with explained(self._db.path), self._db.transaction(full=False):
+            return quotas.take(self._db, name, spec, who, asks, want, now_ms)
+
+    async def park_quota(self, name: str, spec: str, until: int, reason: str, now_ms: int) -> int:
+        """See :class:`nightproof.journal.quotas.QuotaBook`."""
+        with explained(self._db.path), self._db.transaction():
+            return quotas.park(self._db, name, spec, until, reason, now_ms)
 
     async def annotate(self, run: int, data: bytes, blobs: Sequence[UseBlob] = ()) -> bool:
         """See :class:`nightproof.journal.protocol.Journal`."""
