@@ -4,9 +4,12 @@ import json
 
 import pytest
 
+from nightproof.testing import ModelServer
+
 JOBS = """
+import json
 import os
-import time
+import urllib.request
 from pathlib import Path
 from typing import Literal
 
@@ -77,6 +80,24 @@ async def asking(contract: Work) -> str:
     return await answered(contract.n)
 
 
+@step
+def generated(name: str) -> str:
+    url = f"{os.environ['MODELS']}/v1beta/models/{name}:generateContent"
+    body = {"contents": [{"parts": [{"text": "Comment"}]}]}
+    request = urllib.request.Request(
+        url, json.dumps(body).encode(), {"Content-Type": "application/json"}
+    )
+    with urllib.request.urlopen(request) as answer:
+        found = json.load(answer)
+    served.from_response(body, found, requested=name, provider="gemini")
+    return found["candidates"][0]["content"]["parts"][0]["text"]
+
+
+@job
+async def generating(contract: Work) -> str:
+    return await generated("flash-latest")
+
+
 @effect(key="sent/{n}")
 def sent(n: int) -> str:
     return os.environ.get("ACCOUNT", "main")
@@ -95,11 +116,11 @@ def pair(np):
     (np.folder / "nightproof.toml").write_text('variables = ["ACCOUNT"]\n')
     np.env["PYTHONHASHSEED"] = "0"  # with random ones there are twice as many runs
 
-    def start(job, between=lambda: None, *words):
+    def start(job, between=lambda: None, *words, both=()):
         contract = np.contract(n=1)
-        first = np("run", f"night.py:{job}", contract, "--json", ACCOUNT="a").json["run"]
+        first = np("run", f"night.py:{job}", contract, "--json", *both, ACCOUNT="a").json["run"]
         between()
-        words = ("--replicate", "--json", *words)
+        words = ("--replicate", "--json", *words, *both)
         return first, np("run", f"night.py:{job}", contract, *words, ACCOUNT="b").json["run"]
 
     return start
@@ -174,6 +195,29 @@ def test_models_are_asked_only_with_leave(np, pair):
     document = np("explain", a, b, "--yes", "--json", "--runs", "3").json
     assert document["verdicts"]["model"] in ("consistent with", "proved by swap", "not testable")
     assert document["cause"] in ("model", "context")
+
+
+def test_the_version_that_answered_a_is_asked_by_its_name(np, pair):
+    """Behind the alias is another version: A's own, asked for, gives A's answer."""
+    before, after = (
+        {"models": {"flash-latest": {"version": version}}} for version in ("flash-1", "flash-2")
+    )
+    with ModelServer(before) as server:
+        np.env["MODELS"] = server.url
+        a, b = pair("generating", lambda: server.script(after))
+        document = np("explain", a, b, "--yes", "--json", "--runs", "3").json
+    assert document["cause"] == "model"
+    assert document["verdicts"]["model"] == "proved by swap"
+    assert arms(document)["model flash-latest as flash-1 as in A"] == (3, 0, 0)
+
+
+def test_isolated_runs_are_explained_in_the_same_surroundings(np, pair):
+    """Nothing of today reaches the experiment but what the settings declare."""
+    a, b = pair("stepped", both=("--isolate", "L1"))
+    document = np("explain", a, b, "--json", "--runs", "3", ACCOUNT="c", TZ="Asia/Tokyo").json
+    assert document["cause"] == "context"
+    assert arms(document) == {"nothing": (0, 3, 0), "variable ACCOUNT as in A": (3, 0, 0)}
+    assert np.calls() == []
 
 
 def test_effects_are_never_performed(np, pair):

@@ -183,6 +183,24 @@ def test_slow_steps_are_run_few_times():
     assert counted(found, "nothing") == (0, 4, 0)
 
 
+def test_files_that_cannot_be_staged_prove_nothing():
+    """The arm says why; what it would have put back is not held to be without effect."""
+
+    async def run(staging, runs, together):
+        if staging.files:
+            return [Outcome("other", "error", "no namespaces here")] * runs
+        return [Outcome("B", "b")] * runs
+
+    verdicts = {**dict.fromkeys(CAUSES, EXCLUDED), "context": CONSISTENT, "model": CONSISTENT}
+    base = Staging(files={"/etc/other": "sha256:b"})
+    facts = Facts(base, [FILE], False, 0.0, frozenset({"model"}), (), (), False)
+    found = asyncio.run(Swaps(facts, Judgement(verdicts, None, []), run, 4).explain())
+    assert found.judgement.cause is None
+    assert found.remarks[0] == "what B read is as it is today: no namespaces here"
+    assert found.remarks[1] == "file /etc/rates as in A: no namespaces here"
+    assert "context, model cannot be told apart" in found.remarks[2]
+
+
 def test_a_step_that_cannot_run_says_why():
     """Nothing is concluded from runs that came to no end."""
 

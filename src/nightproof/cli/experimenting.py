@@ -13,12 +13,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from nightproof import app
+from nightproof import app, config
 from nightproof.config import Settings
 from nightproof.drift.compare import Comparison
 from nightproof.drift.factors import Staging
 from nightproof.drift.goal import Goal, Outcome, judged
 from nightproof.errors import NightproofError, UsageError
+from nightproof.provenance.isolation.surroundings import carried, declared, fixed
 
 AT_ONCE = 2
 LEAST_SECONDS = 60.0
@@ -28,18 +29,54 @@ START_SECONDS = 60.0
 
 
 class Laboratory:
-    """Where the experiments about one divergence are made."""
+    """Where the experiments about one divergence are made.
 
-    def __init__(self, settings: Settings, found: Comparison, took: float) -> None:
+    `environ` is what their processes have where nothing is put back: today's variables,
+    or, where run B was isolated, what every isolated attempt has.
+    """
+
+    def __init__(self, settings: Settings, found: Comparison) -> None:
         assert found.first is not None
         self._settings = settings
         self._found = found
         self._first = found.first
-        self._limit = max(LEAST_SECONDS, 10 * took)
+        self._options = json.loads(found.b.run.options or b"{}")
+        self._limit = LEAST_SECONDS
         self._turn = asyncio.Semaphore(AT_ONCE)
         self._folder = tempfile.TemporaryDirectory(prefix="nightproof-explain-")
         self._number = 0
         self._children: set[subprocess.Popen[bytes]] = set()
+        self._work = self._isolated("work") if self.level else None
+        self.environ = self._surroundings()
+
+    @property
+    def level(self) -> str:
+        """At which level run B was isolated, "" for none."""
+        return str(self._options.get("isolate") or "").replace("L0", "")
+
+    def expect(self, seconds: float) -> None:
+        """Allow a run ten times what its step took."""
+        self._limit = max(LEAST_SECONDS, 10 * seconds)
+
+    def _isolated(self, name: str) -> str:
+        folder = Path(self._folder.name, name)
+        folder.mkdir()
+        return str(folder)
+
+    def _surroundings(self) -> dict[str, str]:
+        if not self.level:
+            return {**os.environ, "NIGHTPROOF_DEBUG": ""}
+        beside = str(Path(sys.executable).parent)
+        settings = self._settings.override(
+            store=_absolute(self._settings.store), blobs=_blobs(self._settings)
+        )
+        zone = settings.timezone
+        return {
+            **fixed(self._isolated("home"), beside, self._isolated("tmp"), zone),
+            **carried(os.environ),
+            **declared(os.environ, settings.variables),
+            config.HANDED_OVER: config.hand_over(settings),
+        }
 
     def close(self) -> None:
         """End what still runs, and remove what it wrote."""
@@ -61,9 +98,12 @@ class Laboratory:
             scratch.mkdir()
             plan = self._plan(staging, runs, scratch)
             told = await asyncio.to_thread(self._start, plan, staging)
-        if staging.texts and not told["replaced"]:
-            return [Outcome("other", "", "the model's name is not among the step's arguments")]
-        return [judged(self._first, one) for one in told["runs"]]
+        found = []
+        for one in told["runs"]:
+            if staging.texts and not one.get("replaced", True):
+                one = {"error": "the model's name is not among what the step is given"}  # noqa: PLW2901
+            found.append(judged(self._first, one))
+        return found
 
     def _plan(self, staging: Staging, runs: int, scratch: Path) -> dict[str, Any]:
         a, b = self._found.a.run, self._found.b.run
@@ -88,9 +128,7 @@ class Laboratory:
         }
 
     def _start(self, plan: dict[str, Any], staging: Staging) -> dict[str, Any]:
-        environ = {**os.environ, "NIGHTPROOF_DEBUG": ""}
-        if staging.variables.get("PYTHONHASHSEED", "") is None:
-            environ.pop("PYTHONHASHSEED", None)
+        environ = dict(self.environ)
         for name, value in staging.variables.items():
             if value is None:
                 environ.pop(name, None)
@@ -102,6 +140,7 @@ class Laboratory:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             env=environ,
+            cwd=self._work,
             start_new_session=True,
         )
         self._children.add(child)
@@ -111,7 +150,7 @@ class Laboratory:
         except subprocess.TimeoutExpired:
             _kill(child)
             child.communicate()
-            return {"runs": [{"error": f"it took longer than {patience:g} s"}], "replaced": True}
+            return {"runs": [{"error": f"it took longer than {patience:g} s"}]}
         finally:
             self._children.discard(child)
         return _answer(child, out, err)
@@ -126,6 +165,8 @@ def _answer(child: subprocess.Popen[bytes], out: bytes, err: bytes) -> dict[str,
         raise NightproofError(
             f"an experiment's process failed: {what}", "Nothing was changed."
         ) from None
+    if told.get("staging"):
+        return {"runs": [{"error": told["error"]}] * told["staging"]}
     if "error" in told:
         raise UsageError(f"an experiment cannot be made: {told['error']}", told["hint"])
     return told

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import sys
 from dataclasses import replace
 from typing import Any
@@ -79,13 +78,17 @@ async def _experiments(
         remark = f"{name(first)} acts on the world: experiments do not perform effects"
         return Explanation(view.judgement, remarks=[remark])
     _ready(inner.b.run)
-    known = await facts(reader, blobs, found, near, os.environ)
-    _announce(known, name(first), runs, yes)
-    laboratory = Laboratory(settings, inner, known.took)
+    laboratory = Laboratory(settings, inner)
     try:
-        return await Swaps(known, view.judgement, laboratory.run, runs, _row).explain()
+        known = await facts(reader, blobs, found, near, laboratory.environ)
+        laboratory.expect(known.took)
+        _announce(known, name(first), runs, yes)
+        told = await Swaps(known, view.judgement, laboratory.run, runs, _row).explain()
     finally:
         laboratory.close()
+    if laboratory.level not in ("", "L1"):
+        told.remarks.append(f"{inner.b.run.name} ran at {laboratory.level}, its experiments at L1")
+    return told
 
 
 def _ready(row: RunRow) -> None:

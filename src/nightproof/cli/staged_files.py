@@ -18,11 +18,15 @@ _CLONE_NEWNS, _CLONE_NEWUSER = 0x00020000, 0x10000000
 _MS_REC, _MS_PRIVATE = 0x4000, 0x40000
 
 
+class CannotStage(UsageError):
+    """This system does not let a process have files of its own."""
+
+
 def stage(files: Mapping[str, bytes | None], scratch: Path) -> None:
     """Make this process see `files`; None for a file that is not to be there.
 
     `scratch` is an empty folder. Call it while the process has one thread. Raises
-    UsageError where the system has no namespaces for users, or a folder cannot be
+    CannotStage where the system has no namespaces for users, or a folder cannot be
     overlaid.
     """
     if not files:
@@ -34,7 +38,7 @@ def stage(files: Mapping[str, bytes | None], scratch: Path) -> None:
         write(files)
         os.chdir(Path.cwd())  # the folder that this process is in may lie below an overlay
     except OSError as error:
-        raise UsageError(
+        raise CannotStage(
             f"files cannot be put back for an experiment here: {error}",
             "That takes Linux with user namespaces and overlayfs; in a container, more rights.",
         ) from error

@@ -215,7 +215,7 @@ class Stage:
             return {"error": error.message}
         except Exception as error:  # noqa: BLE001 - user code may raise anything anywhere
             return {"error": f"{type(error).__name__}: {error}"}
-        return found.document()
+        return {**found.document(), "replaced": self.replaced()}
 
 
 def _nothing() -> None:
@@ -253,7 +253,9 @@ def main() -> int:
     document: dict[str, Any]
     try:
         stage = Stage(plan)
-        document = {"runs": _each(stage), "replaced": stage.replaced()}
+        document = {"runs": _each(stage)}
+    except staged_files.CannotStage as error:
+        document = {"error": error.message, "staging": plan["runs"]}
     except NightproofError as error:
         document = {"error": error.message, "hint": error.hint}
     json.dump(document, answer)

@@ -136,6 +136,7 @@ class Swaps:
         self._swapped: set[str] = set()
         self._failed: set[str] = set()
         self._jointly: set[str] = set()
+        self._untried: set[str] = set(facts.untested)
         self.found = Explanation(judgement)
 
     async def explain(self) -> Explanation:
@@ -144,6 +145,12 @@ class Swaps:
         self.found.experiments.append(floor)
         await self._more_floor(self._runs)
         self._told(floor)
+        if self._broken() and self._facts.base.files:
+            # Where files cannot be staged at all, the arms that need none still can tell.
+            self.found.remarks.append(f"what B read is as it is today: {self._broken()}")
+            self._facts = replace(self._facts, base=replace(self._facts.base, files={}))
+            floor.outcomes.clear()
+            await self._more_floor(self._runs)
         if errors := self._broken():
             self.found.remarks.append(f"the step cannot be run again here: {errors}")
             return self.found
@@ -232,6 +239,9 @@ class Swaps:
                     evidence = Evidence(factor.cause, f"swap: {arm.factor}", _of(arm, like), floor)
                     self._record.evidence.append(evidence)
                 return True
+        if all(one.error for one in arm.outcomes):
+            self.found.remarks.append(f"{arm.factor}: {arm.outcomes[0].error}")
+            self._untried |= {factor.cause}
         self._failed |= {factor.cause} - {""}
         return False
 
@@ -300,7 +310,7 @@ class Swaps:
         """Nothing is proved and the step is stable: what is left?"""
         facts, verdicts = self._facts, self._record.verdicts
         known = [one for one in CAUSES[:-1] if verdicts[one] == CONSISTENT]
-        left = [one for one in known if one not in self._failed or one in facts.untested]
+        left = [one for one in known if one not in self._failed or one in self._untried]
         runs = len(self._floor.outcomes)
         stable = f"{runs} runs with nothing changed give one outcome"
         if facts.same_request and verdicts["model"] != EXCLUDED:
