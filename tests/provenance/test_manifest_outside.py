@@ -10,11 +10,12 @@ from nightproof import ModelPin, artifact, job, now, served, step, wait_for
 from nightproof.contract.pins import PromptId
 from nightproof.durable.context import current
 from nightproof.durable.prompts import prompt
-from nightproof.model.canonical import sha256_hex
+from nightproof.model.canonical import canonical, sha256_hex
 from nightproof.provenance.manifest import outside as looking
 from nightproof.provenance.manifest.checking import check
 from nightproof.provenance.manifest.outside import outside
 from nightproof.provenance.manifest.recorded import differences
+from nightproof.provenance.manifest.statement import statement
 from nightproof.provenance.manifest.steps import read_steps
 
 TEXT = "Write about {topic}.\n"
@@ -256,3 +257,22 @@ def test_what_the_journal_has_differently_is_found(quiet, night_contract):
 
     (problem,) = quiet.ask(compare)
     assert problem.where == "/predicate/runDetails/metadata/witness"
+
+
+def test_a_read_that_was_taken_out_is_found(quiet, night_contract):
+    """Without a journal too: the list has to fit its count and digest."""
+
+    @job
+    async def reading(contract: night_contract) -> int:
+        note_reads(read("variable", "REGION", digest="sha256:bb"))
+        await artifact("out.txt", "x")
+        return 1
+
+    outcome = quiet.run(reading)
+    document = json.loads(Path(outcome.artifacts[0]["manifest"]).read_bytes())
+    predicate = {k: v for k, v in document["predicate"].items() if k != "seal"}
+    predicate["runDetails"]["metadata"]["witness"]["undeclared"]["items"].clear()
+    (subject,) = document["subject"]
+    sealed = statement(subject["name"], subject["digest"]["sha256"], canonical(predicate))
+    (problem,) = check(sealed, "m", None).problems
+    assert problem.where == "/predicate/runDetails/metadata/witness/undeclared"

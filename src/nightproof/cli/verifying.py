@@ -45,9 +45,18 @@ class Verdict:
             "manifest": None if self.manifest is None else str(self.manifest),
             "signature": self.checked.signature if self.checked else None,
             "keyid": (self.checked.keyid or None) if self.checked else None,
+            "witness": self.witness(),
             "ok": not self.problems,
             "problems": [problem._asdict() for problem in self.problems],
         }
+
+    def witness(self) -> dict[str, Any] | None:
+        """At what level the run's reads were witnessed, and how many nothing declares."""
+        if self.checked is None or not self.checked.predicate_sha256:
+            return None
+        done = self.checked.statement["predicate"]["runDetails"]
+        found = done["metadata"].get("witness")
+        return found and {"level": found["level"], "undeclared": found["undeclared"]["count"]}
 
     def lines(self) -> list[str]:
         """For people."""
@@ -66,6 +75,9 @@ class Verdict:
             told.append(f"  signed by key {self.checked.keyid}, not checked: give --key PUB")
         else:
             told.append("  not signed: this shows damage, not forgery")
+        seen = self.witness()
+        if seen and seen["undeclared"]:
+            told.append(f"  the run read {seen['undeclared']} things that nothing declares")
         return told
 
 

@@ -125,6 +125,7 @@ def _inside(document: dict[str, Any], problems: list[Problem]) -> str:
         )
     for index, listed in enumerate(predicate["runDetails"]["byproducts"]):
         _listed(listed, f"/predicate/runDetails/byproducts/{index}", problems)
+    _outside(predicate["runDetails"]["metadata"], problems)
     listed = predicate["runDetails"]["byproducts"][0]["digest"]["sha256"]
     if predicate["comparable"]["sha256"] != comparable(asked, listed):
         problems.append(Problem("/predicate/comparable", "it is not the digest of what it covers"))
@@ -132,6 +133,19 @@ def _inside(document: dict[str, Any], problems: list[Problem]) -> str:
     if not (isinstance(subject["name"], str) and isinstance(subject["digest"]["sha256"], str)):
         raise TypeError
     return sha256_hex(canonical(predicate))
+
+
+def _outside(metadata: dict[str, Any], problems: list[Problem]) -> None:
+    """The lists of what came from outside against their counts and digests."""
+    where = "/predicate/runDetails/metadata"
+    witness = metadata.get("witness", {})
+    lists = {f"witness/{name}": witness.get(name) for name in ("undeclared", "declared")}
+    for name, listed in {**lists, "taken": metadata.get("taken")}.items():
+        items = (listed or {}).get("items")
+        if listed is None or items is None:
+            continue
+        if len(items) != listed["count"] or digest(items) != listed["digest"]:
+            problems.append(Problem(f"{where}/{name}", "the list is not the one that was recorded"))
 
 
 def _listed(listed: dict[str, Any], where: str, problems: list[Problem]) -> None:
