@@ -18,6 +18,7 @@ from nightproof.cli.request import RunRequest
 from nightproof.cli.session import complain, debugging, emit, isolated, origin, terminal
 from nightproof.config import Settings
 from nightproof.contract.base import Contract
+from nightproof.durable.context import current
 from nightproof.durable.job import Job
 from nightproof.engines.embedded import Options, Outcome, Run
 from nightproof.errors import (
@@ -31,6 +32,7 @@ from nightproof.errors import (
 )
 from nightproof.journal.protocol import Journal
 from nightproof.model import clock
+from nightproof.provenance import audit
 
 BARS_AFTER_SECONDS = 0.4
 """A run that is over by then shows no bars."""
@@ -80,6 +82,10 @@ class Night:
     def start(self) -> None:
         """Write the boot record: the trace of a process that dies while importing."""
         self.boot = self.do(composition.boot(self.journal))
+        if self.settings.witness:
+            # From here on, so that what the job's import reads is heard.
+            audit.install(current.get)
+            audit.own()
 
     def attempt(self, job: Job[Any, Any], contract: Contract, **options: Any) -> Outcome:
         """One attempt at one run, with progress on a terminal."""

@@ -15,6 +15,7 @@ from nightproof.engines.embedded.environment import Environment
 from nightproof.engines.embedded.launching import Launch
 from nightproof.engines.embedded.run import Run
 from nightproof.engines.embedded.state import Ending, Options, Outcome
+from nightproof.engines.embedded.witnessing import Witness
 from nightproof.errors import (
     BlobError,
     CodeChanged,
@@ -83,7 +84,12 @@ def _outcome(row: RunRow, status: RunStatus) -> Outcome:
 
 
 async def attempt(
-    run: Run, launch: Launch, before: RunStatus | None, environment: Environment, lost: str = ""
+    run: Run,
+    launch: Launch,
+    before: RunStatus | None,
+    environment: Environment,
+    witness: Witness,
+    lost: str = "",
 ) -> Outcome:
     """Drive the body to its end and record it.
 
@@ -95,6 +101,7 @@ async def attempt(
         await _prepare(run, launch, before)
         if run.resumed and launch.options.strict:
             await environment.refuse_another()
+        witness.open(launch.options.strict)
     except BaseException as refusal:
         await _refused(run, before, refusal)
         raise
@@ -107,6 +114,7 @@ async def attempt(
     deadline = _arm_deadline(run)
     task = run.task = run.loop.create_task(run.body(launch.contract))
     environment.begin()
+    witness.begin()
     if run.ending is not None:
         task.cancel()
     value, error = None, None
@@ -117,6 +125,7 @@ async def attempt(
             error = raised
         await run.settle()
         await environment.finish()
+        await witness.finish()
     except asyncio.CancelledError:
         if run.ending is None:
             # The caller's own task was cancelled: leave the run resumable.
@@ -125,9 +134,11 @@ async def attempt(
             await _finish(run, RunStatus.RUNNING, "interrupted")
             raise
         await environment.finish()
+        await witness.finish()
         return await _stopped(run, run.ending)
     finally:
         environment.leave()
+        witness.leave()
         run.release()
         if deadline is not None:
             deadline.cancel()

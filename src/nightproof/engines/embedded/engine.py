@@ -22,6 +22,7 @@ from nightproof.engines.embedded.ledger import Ledger
 from nightproof.engines.embedded.run import Run
 from nightproof.engines.embedded.state import Attempt, Ending, Outcome
 from nightproof.engines.embedded.threads import Threads
+from nightproof.engines.embedded.witnessing import Witness, Witnesses
 from nightproof.errors import (
     AlreadyRunning,
     BlobError,
@@ -36,7 +37,7 @@ from nightproof.journal.protocol import Journal
 from nightproof.journal.records import Claimed, Owner, RunRow, Wanted
 from nightproof.model import clock, identity
 from nightproof.model.states import RunStatus
-from nightproof.provenance import seeds
+from nightproof.provenance import audit, seeds
 
 CONTROL_SECONDS = 0.25
 """How often to look for cancellations and signals from other processes."""
@@ -63,11 +64,14 @@ class Engine:
         self.live: dict[int, Run] = {}
         self.stopping = False
         self._environments = Environments()
+        self._witnesses = Witnesses()
         self._owner = Owner(identity.here(), boot, int(settings.lease * 1000))
         self._heartbeat = Heartbeat(journal, settings.lease, self._lost_in_thread)
         self._control: asyncio.TimerHandle | None = None
         self._looking: asyncio.Task[None] | None = None
         seeds.install(_own_generator)
+        if settings.witness:
+            audit.install(current.get)
 
     @property
     def alone(self) -> bool:
@@ -123,7 +127,8 @@ class Engine:
         self._look_later()
         try:
             environment = Environment(run, self._environments)
-            return await closing.attempt(run, launch, claimed.before, environment, lost)
+            witness = Witness(run, contract, self._witnesses)
+            return await closing.attempt(run, launch, claimed.before, environment, witness, lost)
         finally:
             self._heartbeat.remove(row.id)
             del self.live[row.id]

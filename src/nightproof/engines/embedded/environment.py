@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import json
+import os
 import sys
 from concurrent.futures import Future
 from threading import Thread
@@ -201,10 +202,14 @@ def _put(future: Future[Kept], subject: Subject, settings: Settings, blobs: Blob
     """Take the snapshot, or the one that this process has, and put its items."""
     try:
         from nightproof.provenance import snapshot  # no part of what a first step waits for
+        from nightproof.provenance.witness import level
 
         taken = snapshot.take(subject.file, settings.variables, subject.loaded)
         stored = blobs.put(taken.data)
         event = {"kind": "snapshot", **taken.digests, "items": stored.digest}
+        if settings.witness:
+            # An attempt that reads nothing has no other entry to say it was witnessed.
+            event["witness"] = level(os.environ)
         use = UseBlob(stored.digest, stored.size)
         until = clock.monotonic() + FRESH_SECONDS
         kept = Kept(taken, json.dumps(event).encode(), use, until)

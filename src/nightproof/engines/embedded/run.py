@@ -29,6 +29,7 @@ from nightproof.model import clock, crash
 from nightproof.model.codec import Codec
 from nightproof.model.fingerprint import Occurrences, fingerprint
 from nightproof.model.states import Kind
+from nightproof.provenance.hearing import Heard
 from nightproof.provenance.seeds import run_seed, step_seed
 
 DRAIN_POLL_SECONDS = 0.02
@@ -67,11 +68,17 @@ class Run(Attempt):
         self.artifacts: list[dict[str, Any]] = []
         self.divergences: list[dict[str, Any]] = []
         self.ending: Ending | None = None
+        self.heard: Heard | None = None
         self.task: asyncio.Task[Any] | None = None
         self._thread = get_ident()
         self._rng: Any = None
         self._never: asyncio.Future[Any] | None = None
         self._leaving: asyncio.Task[None] | None = None
+
+    @property
+    def runtime(self) -> Run:
+        """Itself, as steps have it: who listens looks here, in body and step alike."""
+        return self
 
     @property
     def contract(self) -> bytes:
@@ -139,6 +146,8 @@ class Run(Attempt):
     async def artifact(self, path: str, content: str | bytes, media_type: str | None) -> Artifact:
         data = content.encode() if isinstance(content, str) else content
         target = artifact_path(self.engine.artifacts_root, self.row.name, path)
+        if self.heard is not None:
+            self.heard.written.add(str(target))
         digest = await asyncio.to_thread(_sha256, data)
         fp = self.seen.next(fingerprint(b"\0artifact", [str(path).encode(), digest.encode()]))
         found = self.ledger.recorded.pop(fp, None)

@@ -23,6 +23,7 @@ from nightproof.model.arguments import Arguments
 from nightproof.model.fingerprint import Occurrences
 from nightproof.model.states import RunStatus
 from nightproof.model.triage import Triage
+from nightproof.provenance.hearing import Heard
 
 
 class Options(NamedTuple):
@@ -193,6 +194,8 @@ class Attempt(Runtime, Protocol):
     undoable: list[tuple[Step[..., Any], Any, Any, Any, bytes]]
     divergences: list[dict[str, Any]]
     ending: Ending | None
+    heard: Heard | None
+    """What is heard of its reads; None where nobody listens."""
 
     def diverged(self, found: dict[str, Any]) -> None: ...
 
