@@ -12,7 +12,14 @@ from nightproof.cli.reading import opened
 from nightproof.cli.session import Session, emit, note
 from nightproof.cli.table import rows
 from nightproof.errors import UsageError
-from nightproof.provenance.snapshot import Difference, Snapshot, capture, differences, request
+from nightproof.provenance.snapshot import (
+    IMPORTED,
+    Difference,
+    Snapshot,
+    capture,
+    differences,
+    request,
+)
 from nightproof.provenance.snapshot.compare import brief
 from nightproof.views import open_run
 from nightproof.views.environment import environment
@@ -69,11 +76,12 @@ def diff(session: Session, a: str, b: str) -> int:
     if live and not _file(target):
         note(f"the code of {target or 'the job'} is not here: it is left out")
         strict = [found for found in strict if not found.item.startswith("code/")]
-    numeric = differences(one.numeric, other.numeric)
+    numeric, host = differences(one.numeric, other.numeric), differences(one.host, other.host)
     if live:
         # This process has loaded none of the job's libraries.
         numeric = [found for found in numeric if not found.item.startswith(_OF_LOADED_LIBRARIES)]
-    parts = {"strict": strict, "numeric": numeric, "host": differences(one.host, other.host)}
+        host = [found for found in host if found.item != IMPORTED]
+    parts = {"strict": strict, "numeric": numeric, "host": host}
     if session.json:
         emit(_document(sides, parts))
     else:
