@@ -276,3 +276,44 @@ def test_the_command_locks_and_restores(
     again = nightproof("restore", "--into", "there")
     assert (again.returncode, "there already" in again.stderr) == (2, True)
     assert nightproof("lock", "--without", "nobody").returncode == 2
+
+
+JOB = """
+from nightproof import Contract, job
+
+
+class Empty(Contract):
+    task: str
+
+
+@job
+async def work(contract: Empty) -> int:
+    return 1
+"""
+
+
+@needs_uv
+def test_the_environment_of_a_run_can_be_locked_later(
+    offline: None, wheel: Callable[..., Path], tmp_path: Path
+) -> None:
+    """By what its snapshot has, where the package is no longer installed."""
+    site = tmp_path / "site"
+    lock = lock_of(installed(wheel(), site), ["moon-phase"], [])
+    (tmp_path / "jobs.py").write_text(JOB)
+
+    def nightproof(*arguments: str, **more: str) -> dict[str, Any]:
+        ran = subprocess.run(
+            [sys.executable, "-m", "nightproof", *arguments, "--json"],
+            capture_output=True, text=True, cwd=tmp_path, env={**os.environ, **more}, check=True,
+        )  # fmt: skip
+        return dict(json.loads(ran.stdout))
+
+    contract = json.dumps({"contractVersion": "1", "task": "x"})
+    name = nightproof("run", "jobs.py:work", contract, PYTHONPATH=str(site))["run"]
+    items = nightproof("env", "show", name)["strict"]
+    others = [item[8:] for item in items if item.startswith("package/")]
+    others.remove("moon-phase")
+    without = [word for other in others for word in ("--without", other)]
+    told = nightproof("env", "lock", "pylock.then.toml", "--run", name, *without)
+    assert told["digest"] == lock.digest
+    assert read_lock(tmp_path / "pylock.then.toml").packages == lock.packages
