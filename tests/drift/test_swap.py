@@ -118,7 +118,7 @@ def test_what_varies_by_itself_is_sampling(rate):
 
     found = explained(step, [ZONE, CLOCK], same_request=True, asked=("flash",))
     assert found.judgement.cause == "sampling"
-    assert "distinct outcomes" in found.judgement.evidence[-1].item
+    assert "distinct outcomes" in found.judgement.evidence[-1].b
 
 
 def test_order_of_hashes_is_the_environment():

@@ -28,8 +28,8 @@ _WHAT = {
 }
 
 
-def told(found: Comparison, judged: Judgement) -> list[str]:
-    """A comparison for people."""
+def told(found: Comparison, judged: Judgement, explained: bool = False) -> list[str]:
+    """A comparison for people; `explained` where experiments have had their say."""
     a, b = found.a.run, found.b.run
     lines = [f"A  {_run(a)}", f"B  {_run(b)}", "", headline(found)]
     inner = found.innermost
@@ -37,9 +37,11 @@ def told(found: Comparison, judged: Judgement) -> list[str]:
     if first is not None:
         lines += ["", *_divergence(found, inner, first), *values(first.values)]
     if found.drift:
-        lines += ["", *verdicts(judged), "", f"cause: {judged.cause or 'the record does not tell'}"]
+        nobody = "neither record nor experiments tell" if explained else "the record does not tell"
+        lines += ["", *verdicts(judged), "", f"cause: {judged.cause or nobody}"]
         lines += beside([(_item(one), _short(one.a), _short(one.b)) for one in judged.evidence])
-        if judged.cause not in _SEEN_BY_ITSELF and NOT_TESTABLE in judged.verdicts.values():
+        unknown = judged.cause not in _SEEN_BY_ITSELF and NOT_TESTABLE in judged.verdicts.values()
+        if unknown and not explained:
             lines += ["", f"next: nightproof explain {a.name} {b.name}"]
     return lines
 

@@ -58,8 +58,8 @@ def explain(session: Session, a: str, b: str, yes: bool, runs: int) -> int:
     if session.json:
         emit(document)
     else:
-        lines = told(view.comparison, view.judgement)
-        print("\n".join([line for line in lines if not line.startswith("next: ")] + _told(found)))
+        lines = told(view.comparison, view.judgement, explained=bool(found.experiments))
+        print("\n".join([*lines, *_told(found)]))
     return DRIFT if view.comparison.drift else 0
 
 
@@ -132,7 +132,7 @@ def _told(found: Explanation) -> list[str]:
             arm.factor,
             arm.cause or "-",
             *(str(number) for number in (len(arm.outcomes), *map(arm.count, ("A", "B", "other")))),
-            "-" if arm.p is None else f"{arm.p:.3f}",
+            "-" if arm.p is None else "<0.001" if arm.p < 0.001 else f"{arm.p:.3f}",
         ]
         for arm in found.experiments
     ]

@@ -275,8 +275,8 @@ class Swaps:
             unsure |= steady is None
         floor = self._floor
         distinct = len({one.value for one in floor.outcomes})
-        item = f"{distinct} distinct outcomes in {len(floor.outcomes)} runs with nothing changed"
-        self._record.evidence.append(Evidence("sampling", item, None, None))
+        what = f"{distinct} distinct outcomes in {len(floor.outcomes)} runs"
+        self._record.evidence.append(Evidence("sampling", "nothing put back", None, what))
         return self._conclude("sampling", CONSISTENT if unsure else PROVED)
 
     async def _steadies(self, name: str, cause: str, staging: Staging) -> bool | None:
@@ -311,29 +311,32 @@ class Swaps:
         facts, verdicts = self._facts, self._record.verdicts
         known = [one for one in CAUSES[:-1] if verdicts[one] == CONSISTENT]
         left = [one for one in known if one not in self._failed or one in self._untried]
-        runs = len(self._floor.outcomes)
-        stable = f"{runs} runs with nothing changed give one outcome"
         if facts.same_request and verdicts["model"] != EXCLUDED:
-            return self._left("model", f"{stable}; the same request got another answer")
+            return self._left("model", "the same request got another answer")
         if len(left) == 1:
-            return self._left(left[0], f"{stable}; what else differs was put back without effect")
+            why = (
+                "nothing else was put back with effect" if self._failed else "nothing else differs"
+            )
+            return self._left(left[0], why)
         if left:
-            self.found.remarks.append(f"{stable}; {', '.join(left)} cannot be told apart here")
+            self.found.remarks.append(f"{', '.join(left)} cannot be told apart here")
             return replace(self.found, judgement=replace(self._record, cause=None))
         if facts.asked and verdicts["model"] != EXCLUDED:
-            return self._left("model", f"{stable}; it asks {', '.join(facts.asked)}")
+            return self._left("model", f"it asks {', '.join(facts.asked)}")
         if facts.hosts:
-            return self._left("context", f"{stable}; it contacts {', '.join(facts.hosts)}")
+            return self._left("context", f"it contacts {', '.join(facts.hosts)}")
         others = [one for one in CAUSES[:-1] if one not in ("context", "environment")]
         if all(verdicts[one] != CONSISTENT for one in others) and "environment" not in left:
             self.found.remarks.append(
                 "run both with --isolate L3: it also sees what native code reads"
             )
-            return self._left("context", f"{stable}; nothing else on record differs")
+            return self._left("context", "nothing else on record differs")
         return self.found
 
     def _left(self, cause: str, why: str) -> Explanation:
-        self._record.evidence.append(Evidence(cause, f"by elimination: {why}", None, None))
+        runs = len(self._floor.outcomes)
+        same = f"{runs} of {runs} runs the same with nothing put back"
+        self._record.evidence.append(Evidence(cause, f"by elimination: {why}", None, same))
         return self._conclude(cause, CONSISTENT)
 
     def _proved(self, cause: str) -> Explanation:
