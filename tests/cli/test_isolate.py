@@ -175,7 +175,7 @@ def test_sigterm_leaves_an_isolated_run_that_goes_on(alone):
     assert "finishing" in child.stderr.readline()
     alone.touch("go")
     assert alone.ended(child).code == 75
-    ran = alone("resume", "--isolate", "L1", "--json")
+    ran = alone("resume", "--json")
     assert ran.code == 0
     assert ran.json["result"]["NIGHTPROOF_ISOLATION"] == "L1"
     assert ran.json["steps"]["replayed"] == 1
@@ -259,3 +259,37 @@ def command_output(command: Command) -> str:
         [sys.executable, "-m", "examples.weekly_report.contract"],
         cwd=ROOT, env=command.env, capture_output=True, text=True, check=True,
     ).stdout  # fmt: skip
+
+
+@pytest.mark.parametrize("flags", [("--all", "--json"), ("--all",)])
+def test_resume_all_goes_on_at_the_level_of_each_run(alone, flags):
+    """An isolated run and another one, each as it was begun."""
+    until = str(alone.folder / "go")
+    begun = [
+        alone.start("run", "looking.py:look", contract(until=until + one), *more)
+        for one, more in (("1", ("--isolate", "L1")), ("2", ()))
+    ]
+    for number, child in enumerate(begun, 1):
+        alone.wait_until((alone.folder / f"go{number}.begun").exists)
+        child.kill()
+        alone.ended(child)
+        alone.touch(f"go{number}")
+    ran = alone("resume", *flags)
+    assert ran.code == 0, ran.err
+    if "--json" in flags:
+        found = {one["result"].get("NIGHTPROOF_ISOLATION") for one in ran.json["runs"]}
+        assert found == {"L1", None}
+    else:
+        assert ran.out.count("completed") == 2
+
+
+def test_resume_at_another_level_when_it_is_asked_for(alone):
+    """L0 is L0 for a run that was begun in isolation."""
+    until = str(alone.folder / "go")
+    child = alone.start("run", "looking.py:look", contract(until=until), "--isolate", "L1")
+    alone.wait_until((alone.folder / "go.begun").exists)
+    child.kill()
+    alone.ended(child)
+    alone.touch("go")
+    ran = alone("resume", "--isolate", "L0", "--json")
+    assert "NIGHTPROOF_ISOLATION" not in ran.json["result"]

@@ -25,6 +25,12 @@ def enter() -> None:
         for number in (signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.SIG_DFL)
 
+    if _told is not None and _told.trace:
+        from nightproof.provenance.witness import strace
+
+        strace.trace = strace.Trace(_told.trace, [_told.slot])
+        strace.trace.listen()
+
 
 def level() -> str:
     """The level of this attempt."""

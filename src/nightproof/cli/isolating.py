@@ -1,7 +1,8 @@
 """``--isolate``: the attempt in a process with nothing but the contract around it.
 
 At L1 this process becomes that attempt (exec), so signals, the exit code, stdin and
-the terminal are its own. At L2 it stays, and hands signals and the exit code through.
+the terminal are its own. At L3 it does the same
+under strace. At L2 it stays, and hands signals and the exit code through.
 """
 
 from __future__ import annotations
@@ -9,14 +10,17 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import signal
+import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NoReturn
+from types import FrameType
+from typing import Any, NoReturn
 
 from nightproof import app, config
-from nightproof.cli import isolated, resumable, sandboxing, targets
+from nightproof.cli import isolated, resumable, sandboxing, targets, tracing
 from nightproof.cli.request import RunRequest
 from nightproof.cli.sandboxing import Sandbox, Wanted
 from nightproof.cli.session import Session, debugging, emit, note
@@ -73,13 +77,48 @@ def resume(level: str, session: Session, name: str | None, every: bool, strict: 
         return _become(level, words, settings)
 
 
+def apart(
+    row: RunRow, settings: Settings, strict: bool, json_wanted: bool
+) -> tuple[int, dict[str, Any], bool]:
+    """Go on with one of many runs at its level, in a child.
+
+    Its exit code, its JSON document, and whether it was asked to stop.
+    """
+    url = _absolute(settings, Path.cwd()).store
+    words = ["resume", row.name, "--isolate", resumable.level(row), "--store", url]
+    words += [flag for flag, wanted in (("--strict", strict), ("--json", json_wanted)) if wanted]
+    # In a session of its own: Ctrl-C at the terminal reaches it once, from here.
+    child = subprocess.Popen(
+        _command(words), stdout=subprocess.PIPE if json_wanted else None, start_new_session=True
+    )
+    asked: list[int] = []
+
+    def forward(number: int, frame: FrameType | None) -> None:
+        del frame
+        asked.append(number)
+        child.send_signal(number)
+
+    before = {one: signal.signal(one, forward) for one in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        told, _ = child.communicate()
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    try:
+        document: dict[str, Any] = json.loads(told or b"{}")
+    except ValueError:
+        document = {"run": row.name, "job": row.job}
+    code = child.returncode if child.returncode >= 0 else 128 - child.returncode
+    return code, document, bool(asked)
+
+
 @contextmanager
-def _answering(json: bool) -> Iterator[None]:
+def _answering(wanted: bool) -> Iterator[None]:
     """An error before the attempt begins is also the one JSON document, where that is wanted."""
     try:
         yield
     except NightproofError as error:
-        if json:
+        if wanted:
             from nightproof.cli import outcome
 
             emit(outcome.refused(error))
@@ -88,24 +127,28 @@ def _answering(json: bool) -> Iterator[None]:
 
 def _check(level: str) -> None:
     if level not in LEVELS[1:]:
-        raise UsageError(f"--isolate {level}: there is no such level", "Use L0, L1 or L2.")
-    if level == "L3":
-        raise UsageError(f"--isolate {level} is not in this version", "Use L0, L1 or L2.")
+        raise UsageError(f"--isolate {level}: there is no such level", "Use L0, L1, L2 or L3.")
 
 
 def _become(level: str, words: Sequence[str], settings: Settings) -> NoReturn:
     """Go on as the attempt, in a slot."""
+    if level == "L3":
+        tracing.check()
     origin = Path.cwd()
     settings = _absolute(settings, origin)
     slot, left = _slot(settings, origin)
+    trace = str(slot.trace) if level == "L3" else ""
     environ = _environ(
         settings, (str(slot.home), str(slot.tmp)),
-        Handover(level, str(origin), str(slot.folder), str(left)),
+        Handover(level, str(origin), str(slot.folder), str(left), trace=trace),
     )  # fmt: skip
+    command = _command(words)
+    if level == "L3":
+        command = tracing.command(slot.trace, command)
     sys.stdout.flush()
     sys.stderr.flush()
     os.chdir(slot.work)
-    os.execve(sys.executable, _command(words), environ)  # noqa: S606 - this very interpreter
+    os.execve(command[0], command, environ)  # noqa: S606 - this very interpreter
 
 
 def _in_sandbox(wanted: Wanted, words: Sequence[str], settings: Settings) -> int:

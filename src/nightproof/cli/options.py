@@ -35,7 +35,10 @@ Store = Annotated[
 Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 Isolate = Annotated[
-    str, typer.Option("--isolate", metavar="LEVEL", help="L0; L1: cleared; L2: in a sandbox.")
+    str,
+    typer.Option(
+        "--isolate", metavar="LEVEL", help="L0; L1: cleared; L2: in a sandbox; L3: traced."
+    ),
 ]
 RunName = Annotated[
     str,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from nightproof.cli.session import note
 from nightproof.errors import NotFound
 from nightproof.journal.lease import Possession, possession
@@ -10,6 +12,11 @@ from nightproof.journal.records import RunFilter, RunRow
 from nightproof.model import clock
 from nightproof.model.states import RunStatus
 from nightproof.views import open_run
+
+
+def level(row: RunRow) -> str:
+    """The level of isolation at which a run was begun."""
+    return str(json.loads(row.options or b"{}").get("isolate") or "L0")
 
 
 async def all_due(journal: Journal, lease_ms: int) -> list[RunRow]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from nightproof import app
 from nightproof.cli import outcome as outcomes
 from nightproof.cli import resumable, running, signals, targets
 from nightproof.cli.running import Night, Output
-from nightproof.cli.session import Session, complain, note
+from nightproof.cli.session import Session, complain, isolated, note
 from nightproof.engines.embedded import Options, Outcome
 from nightproof.errors import (
     ContractError,
@@ -22,20 +23,47 @@ from nightproof.journal.records import RunRow
 
 
 def resume(
-    session: Session, name: str | None, every: bool, strict: bool, isolate: str = "L0"
+    session: Session, name: str | None, every: bool, strict: bool, isolate: str | None = None
 ) -> int:
-    """Carry out the command; the exit code is that of the worst run."""
+    """Carry out the command; the exit code is that of the worst run.
+
+    Without a level to `isolate` at, a run goes on at the level at which it was begun.
+    """
     if every and name is not None:
         raise UsageError("resume takes a RUN or --all, not both")
-    if isolate != "L0":
+    level = isolate
+    if level is None:
+        level = "L0" if every or isolated() is not None else _begun_at(session, name)
+    if level != "L0":
         from nightproof.cli import isolating  # goes on in another process
 
-        return isolating.resume(isolate, session, name, every, strict)
+        return isolating.resume(level, session, name, every, strict)
     output = Output(session.json)
-    return running.concluding(output, lambda: _resume(session, output, name, every, strict))
+    alike = isolate is None and isolated() is None
+    return running.concluding(output, lambda: _resume(session, output, name, every, strict, alike))
 
 
-def _resume(session: Session, output: Output, name: str | None, every: bool, strict: bool) -> int:
+def _begun_at(session: Session, name: str | None) -> str:
+    """The level at which the run was begun that is to go on."""
+    settings = session.settings()
+
+    async def look() -> RunRow:
+        journal = app.open_journal(settings)
+        try:
+            return await resumable.find(journal, name, int(settings.lease * 1000))
+        finally:
+            await journal.close()
+
+    try:
+        app.require_journal(settings)
+        return resumable.level(asyncio.run(look()))
+    except NightproofError:
+        return "L0"  # it is said a moment later, in the form that was asked for
+
+
+def _resume(
+    session: Session, output: Output, name: str | None, every: bool, strict: bool, alike: bool
+) -> int:
     settings = session.settings()
     app.require_journal(settings)
     night = Night(settings)
@@ -55,7 +83,7 @@ def _resume(session: Session, output: Output, name: str | None, every: bool, str
             else:
                 output.lines(outcomes.lines(outcome, _again(rows[0])))
             return running.ended(outcome)
-        return _each(night, output, rows, strict)
+        return _each(night, output, rows, strict, alike)
     except NightproofError as error:
         night.stage(f"{type(error).__name__}: {error.message}")
         raise
@@ -63,14 +91,26 @@ def _resume(session: Session, output: Output, name: str | None, every: bool, str
         night.close()
 
 
-def _each(night: Night, output: Output, rows: list[RunRow], strict: bool) -> int:
-    """Every due run, one after the other; one that cannot go on does not hold up the rest."""
+def _each(night: Night, output: Output, rows: list[RunRow], strict: bool, alike: bool) -> int:
+    """Every due run, one after the other; one that cannot go on does not hold up the rest.
+
+    Where all are to go on `alike`, isolated ones do so in processes of their own.
+    """
     documents: list[dict[str, Any]] = []
     codes = [0]
     for row in rows:
         if night.stopper is not None and night.stopper.asked:
             codes.append(signals.TEMPFAIL)
             break
+        if alike and resumable.level(row) != "L0":
+            from nightproof.cli import isolating  # for isolated runs only
+
+            code, document, asked = isolating.apart(row, night.settings, strict, output.json)
+            codes.append(code)
+            documents.append(document)
+            if asked:
+                break
+            continue
         try:
             outcome = _go_on(night, row, strict)
         except NightproofError as error:

@@ -76,6 +76,9 @@ def mounts(wanted: Wanted, settings: Settings, slot: Slot, origin: Path) -> list
         *(Mount(path) for path in _declared(settings.files)),
         *(Mount(str(path)) for path in _datasets(wanted, settings)),
     ]
+    prompts = wanted.folder / "prompts"  # where `prompt()` looks, too
+    if prompts.is_dir():
+        found.append(Mount(str(prompts)))
     if wanted.file is not None and wanted.file.is_file():
         found.append(Mount(str(wanted.file)))
     places = app.places(settings.store)

@@ -42,6 +42,11 @@ class Slot(NamedTuple):
         return self.folder / "work"
 
     @property
+    def trace(self) -> Path:
+        """Where strace writes to."""
+        return self.folder / "trace"
+
+    @property
     def tmp(self) -> Path:
         """Where temporary files go."""
         return self.folder / "tmp"
@@ -104,6 +109,7 @@ def empty(folder: Path) -> None:
     """Remove what an attempt leaves in a slot, but for the lock."""
     for part in PARTS:
         shutil.rmtree(folder / part, ignore_errors=True)
+    (folder / "trace").unlink(missing_ok=True)
 
 
 def _writable(function: object, path: str, error: object) -> None:
