@@ -171,6 +171,25 @@ def test_unrecorded_randomness_is_sampling_or_unseen_context(night, night_contra
     assert document["verdicts"]["context"] == "not testable"
 
 
+def test_file_in_home_is_context(night, night_contract, pair, tmp_path, monkeypatch):
+    """What a step read of its own accord is on record, with what it was each time."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    setting = tmp_path / ".setting"
+    rows = rows_step(10, lambda: len(setting.read_text()))
+    body = make(night_contract, rows)
+    setting.write_text("1")
+    a = night.run(body).name
+    setting.write_text("12")
+    b = night.run(body, replicate=-1).name
+    document = pair(a, b).document()
+    assert document["cause"] == "context"
+    (found,) = [one for one in document["evidence"] if one["cause"] == "context"]
+    assert found["item"] == f"file {setting}"
+    assert found["a"].startswith("sha256:")
+    assert found["a"] != found["b"]
+    assert document["firstDivergence"]["step"] == "rows"
+
+
 def timed(Night, **options):
     """A job whose step is given the time."""
 
