@@ -16,6 +16,7 @@ import httpx2
 from nightproof import (
     Ambient,
     Dataset,
+    Quota,
     Retry,
     Window,
     artifact,
@@ -38,6 +39,8 @@ from .figures import Anomaly, AppDay, CountryDay
 from .report import Report
 
 PATIENT = Retry(attempts=6)
+ADMOB = Quota("admob", rate="900/min")
+"""Of a Google Cloud project, for all its jobs together."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +72,7 @@ def app_store_token() -> str:
     return appstore.token()
 
 
-@step(retry=PATIENT, timeout=150)
+@step(retry=PATIENT, timeout=150, quota=ADMOB)
 async def ads(
     country: str, window: Window, token: str, http: Ambient[httpx2.AsyncClient]
 ) -> AdReport:

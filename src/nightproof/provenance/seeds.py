@@ -99,7 +99,8 @@ def adopt(namespace: dict[str, Any]) -> None:
 def seed_loaded_libraries(seed: bytes) -> None:
     """Seed the global generators of numpy and torch, where they are loaded."""
     modules = sys.modules
-    if (numpy := modules.get("numpy")) is not None and "numpy.random" in modules:
+    if (numpy := modules.get("numpy")) is not None and hasattr(numpy, "random"):
+        # numpy loads its generator at the first use, which may lie inside of the step.
         numpy.random.seed(int.from_bytes(seed[:4], "big"))
     if (torch := modules.get("torch")) is not None and hasattr(torch, "manual_seed"):
         torch.manual_seed(int.from_bytes(seed, "big") >> 1)

@@ -7,7 +7,7 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nightproof.blobs.protocol import Blobs
 from nightproof.config import Settings
@@ -39,6 +39,9 @@ from nightproof.model import clock, identity
 from nightproof.model.states import RunStatus
 from nightproof.provenance import audit, seeds
 
+if TYPE_CHECKING:
+    from nightproof.engines.embedded.quotas import Purses
+
 CONTROL_SECONDS = 0.25
 """How often to look for cancellations and signals from other processes."""
 
@@ -64,6 +67,7 @@ class Engine:
         self.live: dict[int, Run] = {}
         self.stopping = False
         self._environments = Environments()
+        self._purses: Purses | None = None
         self._witnesses = Witnesses()
         self._owner = Owner(identity.here(), boot, int(settings.lease * 1000))
         self._heartbeat = Heartbeat(journal, settings.lease, self._lost_in_thread)
@@ -78,9 +82,18 @@ class Engine:
         """Whether only one run is live, so that commits need not be shared."""
         return len(self.live) == 1
 
+    @property
+    def purses(self) -> Purses:
+        """The permits of quotas that this engine holds, for all its runs."""
+        if self._purses is None:
+            from nightproof.engines.embedded.quotas import Purses  # start-up time
+
+            self._purses = Purses()
+        return self._purses
+
     def numeric_libraries_loaded(self) -> bool:
         """Whether a library with a global generator of its own is loaded."""
-        return "numpy.random" in sys.modules or "torch" in sys.modules
+        return "numpy" in sys.modules or "torch" in sys.modules
 
     def encode_contract(self, job: Job[Any, Any], contract: Any) -> bytes:
         """The contract's JSON, after checking that it is one the job takes."""

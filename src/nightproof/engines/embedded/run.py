@@ -7,7 +7,7 @@ import json
 from collections.abc import AsyncIterator, Callable, Coroutine
 from datetime import datetime
 from threading import get_ident
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nightproof.config import Settings
 from nightproof.durable.context import Artifact, MapCall, current
@@ -31,6 +31,9 @@ from nightproof.model.fingerprint import Occurrences, fingerprint
 from nightproof.model.states import Kind
 from nightproof.provenance.hearing import Heard
 from nightproof.provenance.seeds import run_seed, step_seed
+
+if TYPE_CHECKING:
+    from nightproof.engines.embedded.quotas import Quotas
 
 DRAIN_POLL_SECONDS = 0.02
 """How often to look whether the steps in flight are done."""
@@ -58,6 +61,7 @@ class Run(Attempt):
         self.mints = Mints(self)
         self.waits: Waits = Waits(self)
         self.effects = Effects(self)
+        self._quotas: Quotas | None = None
         self.active = 0
         self.halting = False
         self.over = False
@@ -215,6 +219,18 @@ class Run(Attempt):
         """Report that this attempt did something else than what is recorded."""
         self.divergences.append(found)
         self.note("divergence", found)
+
+    @property
+    def quotas(self) -> Quotas:
+        """Its permits and costs; made for a run that has a quota."""
+        if self._quotas is None:
+            from nightproof.engines.embedded.quotas import Quotas  # start-up time
+
+            self._quotas = Quotas(self, self.ledger.journal, self.engine.purses)
+        return self._quotas
+
+    def spend(self, amounts: dict[str, float]) -> None:
+        self.quotas.spend(amounts)
 
     def put_blob(self, data: bytes) -> tuple[str, int]:
         return self.ledger.put_blob(data)

@@ -82,6 +82,11 @@ class Host(Protocol):
         """Whether only one run is live, so that commits need not be shared."""
         ...
 
+    @property
+    def purses(self) -> Any:
+        """The permits of quotas that the engine holds, for all its runs."""
+        ...
+
     def encode_contract(self, job: Job[Any, Any], contract: Any) -> bytes: ...
 
     def numeric_libraries_loaded(self) -> bool: ...
@@ -152,6 +157,16 @@ class MintPart(Protocol):
     ) -> tuple[Any, Mapping[str, Any], bool]: ...
 
 
+class QuotaPart(Protocol):
+    """Takes permits of shared quotas."""
+
+    async def permit(self, step: Routine[..., Any]) -> None: ...
+
+    async def park(self, step: Routine[..., Any], verdict: Triage) -> Triage: ...
+
+    def spend(self, amounts: dict[str, float]) -> None: ...
+
+
 class WaitPart(Protocol):
     """Waits, and parks the run where it is long."""
 
@@ -196,6 +211,11 @@ class Attempt(Runtime, Protocol):
     ending: Ending | None
     heard: Heard | None
     """What is heard of its reads; None where nobody listens."""
+
+    @property
+    def quotas(self) -> QuotaPart:
+        """Its permits of shared quotas."""
+        ...
 
     def diverged(self, found: dict[str, Any]) -> None: ...
 

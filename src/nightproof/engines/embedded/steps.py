@@ -194,7 +194,9 @@ class Steps:
     ) -> Any:
         """One try of the function, in its scope."""
         run = self.run
-        scope = Scope(run, step.name, fp)
+        if step.quotas:
+            await run.quotas.permit(step)
+        scope = Scope(run, step.name, fp, None, step.quotas)
         if run.seeds_libraries():
             seed_loaded_libraries(step_seed(run.seed, fp))
         token = current.set(scope)
@@ -272,6 +274,8 @@ class Steps:
             if isinstance(error, (StoreError, Fatal)):
                 raise error
             verdict = self.judge(step, error)
+            if verdict.kind is Verdict.EXHAUSTED and step.quotas:
+                verdict = await run.quotas.park(step, verdict)
             notes.append(note_of(error, verdict.kind))
             spent += spends(verdict)
             delay = step.retry.delay(spent - 1, verdict, clock.monotonic() - began)

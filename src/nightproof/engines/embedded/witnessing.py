@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 EVERY_SECONDS = 1.0
 """So often what is new is written down."""
+NAMED = 20
+"""So many undeclared things are named in the entry itself, for a quick look."""
 PATIENCE_SECONDS = 10.0
 """So long the end of an attempt waits for files to be hashed; then only their size is noted."""
 FRESH_SECONDS = 3600.0
@@ -175,6 +177,8 @@ class Witness:
         note: dict[str, Any] = {"level": level, "attempt": self._run.row.attempts}
         if self._heard.cut:
             note["cut"] = True
+        bare = words.undeclared(found)
+        note["undeclared"] = {"count": len(bare), "names": bare[:NAMED]}
         note |= {"blob": None, "reads": reads.stored(found), "message": words.summary(found)}
         if len(json.dumps(note["reads"])) > reads.INLINE:
             note["blob"] = self._run.put_blob(reads.document(found, level))[0]
