@@ -35,7 +35,9 @@ BLIND: Mapping[str, tuple[str, ...]] = {
     ),
     "L3": (
         "variables that C code reads by itself are not seen; the environment was cleared",
-        "for which step an extension module or another program read is seldom known",
+        "threads that a library has started count for a step only where one alone is at work",
+        "questions whether a file exists, its size and its times are not seen",
+        "a database that the attempt also changes is not seen",
         *_ALWAYS,
     ),
 }
