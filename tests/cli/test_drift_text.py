@@ -13,6 +13,11 @@ def test_columns_where_they_fit():
         "  /n      -   1",
     ]
     assert beside([]) == []
+    sentence = "a sentence " * 20
+    assert beside([(sentence, None, None), ("/n", "1", "2")])[1:] == [
+        "  /n  1  2",
+        f"  {sentence}",
+    ]
 
 
 def test_below_each_other_where_they_do_not_fit():

@@ -97,5 +97,6 @@ def test_package_that_nothing_imported_is_not_named(judged, imported, cause):
     found = judged(host, {**host, "strict": {"package/numpy": "2.1 sha256:bb"}})
     assert found.verdicts["environment"] == "consistent with"
     assert found.cause == cause
+    assert ("environment" in found.reasons) == (cause is None)
     zone = {"package/numpy": "2.1 sha256:bb", "tz": "Asia/Tokyo"}
     assert judged(host, {**host, "strict": zone}).cause == "environment"

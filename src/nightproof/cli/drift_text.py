@@ -10,7 +10,7 @@ from nightproof.cli.session import terminal
 from nightproof.cli.table import local
 from nightproof.drift.compare import Comparison, Divergence
 from nightproof.drift.showing import SideBySide
-from nightproof.drift.verdict import NOT_TESTABLE, Evidence, Judgement
+from nightproof.drift.verdict import CONSISTENT, NOT_TESTABLE, Evidence, Judgement
 from nightproof.journal.records import RunRow
 from nightproof.views.drift import name
 from nightproof.views.values import iso
@@ -61,7 +61,7 @@ def verdicts(judged: Judgement) -> list[str]:
     """One line for each cause, with the reason where the record cannot tell."""
     lines = []
     for cause, verdict in judged.verdicts.items():
-        reason = judged.reasons.get(cause)
+        reason = judged.reasons.get(cause) if verdict in (NOT_TESTABLE, CONSISTENT) else None
         lines.append(f"{cause:12} {verdict}" + (f": {reason}" if reason else ""))
     return lines
 
@@ -85,18 +85,24 @@ def values(found: SideBySide) -> list[str]:
 
 
 def beside(rows: Sequence[tuple[str, str | None, str | None]]) -> list[str]:
-    """Items with what A and B have: in columns where all of them fit, else below each other."""
+    """Items with what A and B have: in columns where all of them fit, else below each other.
+
+    What neither has, like a sentence, stands alone at the end.
+    """
+    alone = [f"  {item}" for item, a, b in rows if a is None and b is None]
+    rows = [row for row in rows if row[1] is not None or row[2] is not None]
     if not rows:
-        return []
+        return alone
     table = [("", "A", "B"), *((item, a or "-", b or "-") for item, a, b in rows)]
     widths = [max(len(row[at]) for row in table) for at in range(3)]
     if _INDENT + sum(widths) + 4 <= _edge():
         pad = " " * _INDENT
-        return [f"{pad}{item:{widths[0]}}  {a:{widths[1]}}  {b}".rstrip() for item, a, b in table]
+        lines = [f"{pad}{item:{widths[0]}}  {a:{widths[1]}}  {b}".rstrip() for item, a, b in table]
+        return lines + alone
     lines = []
     for item, a, b in table[1:]:
         lines += [f"  {item}", f"    A  {a}", f"    B  {b}"]
-    return lines
+    return lines + alone
 
 
 def _edge() -> int:

@@ -97,7 +97,7 @@ class Evidence(NamedTuple):
 class Judgement:
     """A verdict for each of CAUSES, the one that is named, and what they rest on.
 
-    `reasons` says, by cause, why the record cannot tell; `around` is what was looked
+    `reasons` says, by cause, why the record cannot tell or is no proof; `around` is what was looked
     at, None without drift.
     """
 
@@ -132,12 +132,9 @@ async def judge(reader: Reader, blobs: Blobs, found: Comparison) -> Judgement:
     verdicts["sampling"] = NOT_TESTABLE if suspects else CONSISTENT
     if not suspects:
         rules.evidence.append(_itself(inner.first))
-    cause = None if rules.doubtful else named(verdicts)
-    reasons = {
-        cause: rules.reasons[cause]
-        for cause, verdict in verdicts.items()
-        if verdict == NOT_TESTABLE and cause in rules.reasons
-    }
+    cause = None if rules.doubts else named(verdicts)
+    untold = {one: why for one, why in rules.reasons.items() if verdicts[one] == NOT_TESTABLE}
+    reasons = {**untold, **rules.doubts}
     return Judgement(verdicts, cause, rules.evidence, reasons, there)
 
 
@@ -169,8 +166,8 @@ class _Rules:
         self._there = there
         self.evidence: list[Evidence] = []
         self.reasons: dict[str, str] = {}
-        self.doubtful = False
-        """Whether the only suspect may well have had no part in it."""
+        self.doubts: dict[str, str] = {}
+        """Why the only suspect may well have had no part in it."""
 
     def input(self) -> str:
         a, b = self._found.a.run, self._found.b.run
@@ -193,7 +190,8 @@ class _Rules:
         edited = any(comparable(a, b) for _, a, b in digests)
         switched = any(item.item.startswith("python/") for item in environment.strict)
         constant = edited and environment.recorded and not (files or read or switched)
-        self.doubtful |= constant and not self._there.witnessed
+        if constant and not self._there.witnessed:
+            self.doubts["code"] = "the source files are the same: a constant in them was another"
         if files or read or (edited and not environment.recorded):
             return CONSISTENT
         if environment.recorded and len(self.evidence) == before:
@@ -224,7 +222,8 @@ class _Rules:
         found += environment.numeric
         found.sort(key=lambda item: item.item in environment.idle)
         self.evidence += [Evidence("environment", *item) for item in found[:SHOWN]]
-        self.doubtful |= bool(found) and all(one.item in environment.idle for one in found)
+        if found and all(one.item in environment.idle for one in found):
+            self.doubts["environment"] = "but neither had imported it before its first step"
         # A variable that was read is in the snapshot too, where that looks at it.
         if found or self._read("environment"):
             return CONSISTENT
