@@ -48,6 +48,22 @@ def env_diff(
     end(environments.diff(session(store, debug, json), a, b))
 
 
+@env_app.command("reads")
+def env_reads(
+    run: Annotated[str, typer.Argument(metavar="RUN", autocompletion=names)],
+    every: Annotated[
+        bool, typer.Option("--all", help="What is declared too, and what was not seen.")
+    ] = False,
+    json: Json = False,
+    store: Store = None,
+    debug: Debug = False,
+) -> None:
+    """Show what a run read that neither its contract nor the settings declare."""
+    from nightproof.cli import reads
+
+    end(reads.reads(session(store, debug, json), run, every))
+
+
 @env_app.command("lock")
 def env_lock(
     file: Annotated[

@@ -142,10 +142,20 @@ def _extras(found: RunSummary) -> list[str]:
     lines += [f"  changed   {one.get('message')}" for one in found.environment_changes]
     lines += [f"  prompt    {_prompt(one)}" for one in found.prompts]
     lines += [f"  model     {_model(one)}" for one in found.models]
+    if found.witness is not None:
+        lines.append(f"  reads     {_reads(found.witness, found.run.run)}")
     lines += [f"  differs   {one.get('message')}" for one in found.divergences[:10]]
     if found.retries:
         lines.append(f"  retries   {found.retries}: `nightproof logs {found.run.run}`")
     return ["", *lines] if lines else []
+
+
+def _reads(seen: dict[str, Any], run: str) -> str:
+    level, count, names = seen["level"], seen["undeclared"], seen["names"]
+    if not count:
+        return f"nothing undeclared, as far as level {level} sees"
+    first = ", ".join(names[:3]) + (", …" if count > 3 else "")
+    return f"{count} undeclared (level {level}): {first}; `nightproof env reads {run}`"
 
 
 def _prompt(one: dict[str, Any]) -> str:

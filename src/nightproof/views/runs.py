@@ -18,6 +18,7 @@ from nightproof.views.values import iso, parsed
 
 _LEASE_MS = 30_000
 _SERVED = ("provider", "requested", "reported", "fingerprint", "status")
+_NAMED = 20
 _PROMPTED = ("id", "sha256", "locked")
 
 
@@ -83,6 +84,8 @@ class RunSummary:
     """Who was asked and who answered: requested, reported, status, provider and how often."""
     prompts: list[dict[str, Any]]
     """The prompt templates that were used: id, sha256 and whether the version is locked."""
+    witness: dict[str, Any] | None
+    """At what level reads were witnessed, how many nothing declares, and the first of them."""
     retries: int
     next: str
     """What to do now, as a command; "" where there is nothing to do."""
@@ -167,6 +170,7 @@ async def summary(reader: Reader, row: RunRow) -> RunSummary:
         environment_changes=told.environment_changes,
         models=list(told.models.values()),
         prompts=list(told.prompts.values()),
+        witness=told.witness(),
         retries=told.retries,
         next=_advice(row, shown, ledger),
     )
@@ -183,6 +187,9 @@ class _Told:
         self.environment_changes: list[dict[str, Any]] = []
         self.models: dict[tuple[Any, ...], dict[str, Any]] = {}
         self.prompts: dict[tuple[Any, ...], dict[str, Any]] = {}
+        self.level: str | None = None
+        self.undeclared: dict[str, None] = {}
+        self.unnamed = 0
         self.retries = 0
         self.manifests: dict[str, Any] | None = None
 
@@ -198,6 +205,9 @@ class _Told:
             self.changes.append(event)
         elif kind == "snapshot":
             self.environment = event
+            self.level = event.get("witness", self.level)
+        elif kind == "witness":
+            self.read(event)
         elif kind == "environment-changed":
             self.environment_changes.append(event)
         elif kind == "served":
@@ -210,6 +220,22 @@ class _Told:
             self.retries += 1
         elif kind == EVENT:
             self.manifests = event
+
+    def read(self, event: dict[str, Any]) -> None:
+        self.level = event.get("level")
+        known = event.get("undeclared") or {"names": (), "count": 0}
+        self.undeclared.update(dict.fromkeys(known["names"]))
+        self.unnamed += known["count"] - len(known["names"])
+
+    def witness(self) -> dict[str, Any] | None:
+        if self.level is None:
+            return None
+        names = list(self.undeclared)
+        return {
+            "level": self.level,
+            "undeclared": len(names) + self.unnamed,
+            "names": names[:_NAMED],
+        }
 
 
 def _attempt(one: AttemptRow, row: RunRow) -> AttemptView:
