@@ -41,6 +41,10 @@ def explain(
         bool, typer.Option("--yes", help="Ask models and hosts without a question.")
     ] = False,
     runs: Annotated[int, typer.Option("--runs", min=3, max=50, help="Runs of each arm.")] = 4,
+    packages: Annotated[
+        bool,
+        typer.Option("--packages", help="Fetch A's versions of packages that differ (needs uv)."),
+    ] = False,
     json: Json = False,
     store: Store = None,
     debug: Debug = False,
@@ -52,7 +56,8 @@ def explain(
     """
     from nightproof.cli import explaining
 
-    end(explaining.explain(session(store, debug, json), a, b, yes, runs))
+    options = explaining.Options(yes, runs, packages)
+    end(explaining.explain(session(store, debug, json), a, b, options))
 
 
 def reproduce(

@@ -36,17 +36,19 @@ class Laboratory:
     """
 
     def __init__(self, settings: Settings, found: Comparison) -> None:
-        assert found.first is not None
+        inner = found.innermost
+        assert inner.first is not None
         self._settings = settings
-        self._found = found
-        self._first = found.first
+        self._found = inner
+        self._first = inner.first
+        # A child run is isolated as the run is that it belongs to.
         self._options = json.loads(found.b.run.options or b"{}")
         self._limit = LEAST_SECONDS
         self._turn = asyncio.Semaphore(AT_ONCE)
         self._folder = tempfile.TemporaryDirectory(prefix="nightproof-explain-")
         self._number = 0
         self._children: set[subprocess.Popen[bytes]] = set()
-        self._work = self._isolated("work") if self.level else None
+        self._work = str(self.folder("work")) if self.level else None
         self.environ = self._surroundings()
 
     @property
@@ -58,10 +60,11 @@ class Laboratory:
         """Allow a run ten times what its step took."""
         self._limit = max(LEAST_SECONDS, 10 * seconds)
 
-    def _isolated(self, name: str) -> str:
+    def folder(self, name: str) -> Path:
+        """A new folder that is gone when the experiments are over."""
         folder = Path(self._folder.name, name)
         folder.mkdir()
-        return str(folder)
+        return folder
 
     def _surroundings(self) -> dict[str, str]:
         if not self.level:
@@ -72,7 +75,7 @@ class Laboratory:
         )
         zone = settings.timezone
         return {
-            **fixed(self._isolated("home"), beside, self._isolated("tmp"), zone),
+            **fixed(str(self.folder("home")), beside, str(self.folder("tmp")), zone),
             **carried(os.environ),
             **declared(os.environ, settings.variables),
             config.HANDED_OVER: config.hand_over(settings),
@@ -94,8 +97,7 @@ class Laboratory:
     async def _process(self, staging: Staging, runs: int) -> list[Outcome]:
         async with self._turn:
             self._number += 1
-            scratch = Path(self._folder.name, str(self._number))
-            scratch.mkdir()
+            scratch = self.folder(str(self._number))
             plan = self._plan(staging, runs, scratch)
             told = await asyncio.to_thread(self._start, plan, staging)
         found = []

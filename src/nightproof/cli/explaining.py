@@ -6,10 +6,11 @@ import asyncio
 import json
 import sys
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from nightproof import app
 from nightproof.blobs.protocol import Blobs
+from nightproof.cli import other_packages
 from nightproof.cli.drift_text import told
 from nightproof.cli.drifting import DRIFT, declared
 from nightproof.cli.reading import opened
@@ -18,6 +19,7 @@ from nightproof.cli.table import rows as table
 from nightproof.config import Settings
 from nightproof.drift.factors import Facts, facts, goal_needs_effects
 from nightproof.drift.swap import Experiment, Explanation, Swaps, most
+from nightproof.drift.verdict import EXCLUDED, PROVED
 from nightproof.errors import UsageError
 from nightproof.journal.protocol import Reader
 from nightproof.journal.records import RunRow, UseBlob
@@ -25,11 +27,19 @@ from nightproof.views import open_run
 from nightproof.views.drift import DriftView, drift, name
 
 
+class Options(NamedTuple):
+    """How experiments are to be made."""
+
+    yes: bool = False
+    runs: int = 4
+    packages: bool = False
+
+
 class _Declined(Exception):
     """A person did not want the experiments."""
 
 
-def explain(session: Session, a: str, b: str, yes: bool, runs: int) -> int:
+def explain(session: Session, a: str, b: str, options: Options) -> int:
     """Compare, make experiments and judge; exit 3 on drift."""
     settings = session.settings()
     blobs = app.open_blobs(settings)
@@ -42,7 +52,7 @@ def explain(session: Session, a: str, b: str, yes: bool, runs: int) -> int:
         found = Explanation(view.judgement)
         if view.comparison.drift:
             try:
-                found = await _experiments(settings, reader, blobs, view, yes, runs)
+                found = await _experiments(settings, reader, blobs, view, options)
             except _Declined:
                 found.remarks.append("no experiment was made")
         return replace(view, judgement=found.judgement), found
@@ -64,7 +74,7 @@ def explain(session: Session, a: str, b: str, yes: bool, runs: int) -> int:
 
 
 async def _experiments(
-    settings: Settings, reader: Reader, blobs: Blobs, view: DriftView, yes: bool, runs: int
+    settings: Settings, reader: Reader, blobs: Blobs, view: DriftView, options: Options
 ) -> Explanation:
     from nightproof.cli.experimenting import Laboratory  # subprocesses and threads
 
@@ -78,14 +88,25 @@ async def _experiments(
         remark = f"{name(first)} acts on the world: experiments do not perform effects"
         return Explanation(view.judgement, remarks=[remark])
     _ready(inner.b.run)
-    laboratory = Laboratory(settings, inner)
+    laboratory = Laboratory(settings, found)
+    remark = ""
     try:
         known = await facts(reader, blobs, found, near, laboratory.environ)
+        if options.packages:
+            known, remark = await asyncio.to_thread(
+                other_packages.with_packages,
+                known, near.environment, laboratory.folder("packages"), laboratory.environ,
+            )  # fmt: skip
+        elif other_packages.restorable(near.environment.strict):
+            remark = "--packages also tries A's versions of the packages that differ"
         laboratory.expect(known.took)
-        _announce(known, name(first), runs, yes)
-        told = await Swaps(known, view.judgement, laboratory.run, runs, _row).explain()
+        _announce(known, name(first), options)
+        swaps = Swaps(known, view.judgement, laboratory.run, options.runs, _row)
+        told = await swaps.explain()
     finally:
         laboratory.close()
+    if remark and told.judgement.verdicts["environment"] not in (PROVED, EXCLUDED):
+        told.remarks.append(remark)
     if laboratory.level not in ("", "L1"):
         told.remarks.append(f"{inner.b.run.name} ran at {laboratory.level}, its experiments at L1")
     return told
@@ -99,13 +120,13 @@ def _ready(row: RunRow) -> None:
         )
 
 
-def _announce(known: Facts, step: str, runs: int, yes: bool) -> None:
+def _announce(known: Facts, step: str, options: Options) -> None:
     """Say what it will take, and ask where somebody else's service is asked."""
-    least, at_most = most(known, runs)
+    least, at_most = most(known, options.runs)
     took = f"about {known.took:.1f} s each" if known.took >= 0.1 else "quick ones"
     note(f"explain runs '{step}' {least} to {at_most} times ({took}), performs no effects")
     outside = [*known.asked, *known.hosts]
-    if not outside or yes:
+    if not outside or options.yes:
         return
     names = ", ".join(outside)
     if not terminal(sys.stdin):

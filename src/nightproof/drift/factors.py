@@ -23,6 +23,8 @@ from nightproof.provenance.witness.reads import Read
 _SESSION = ("_", "COLUMNS", "LINES", "OLDPWD", "PWD", "SHLVL", "VIRTUAL_ENV")
 _OURS = ("NIGHTPROOF_", "PYTHON", "LD_")
 """Variables that an experiment leaves as they are: they are part of how it is run."""
+STAGED = ("tz", "hashseed", "locale/", "variable/")
+"""Items of a snapshot that variables bring back."""
 _RANDOM: dict[str, str | None] = {"PYTHONHASHSEED": None}
 FIXED_SEED: dict[str, str | None] = {"PYTHONHASHSEED": "0"}
 
@@ -316,8 +318,7 @@ def _same_request(near: Around) -> bool:
 
 def _unstaged(near: Around) -> set[str]:
     """Causes of which something differs that no variable can bring back."""
-    staged = ("tz", "hashseed", "locale/", "variable/")
-    rest = [one for one in near.environment.strict if not one.item.startswith(staged)]
+    rest = [one for one in near.environment.strict if not one.item.startswith(STAGED)]
     found = set()
     if any(one.item.startswith("code/") for one in rest):
         found.add("code")
