@@ -81,6 +81,7 @@ def noted(items, blobs):
     if items is None:
         return
     parts = {"strict": {**STRICT, **items.get("strict", {})}}
+    parts["strict"] = {item: it for item, it in parts["strict"].items() if it is not None}
     parts["numeric"] = {**NUMERIC, **items.get("numeric", {})}
     name = digest(parts)
     if not items.get("gone"):

@@ -45,9 +45,11 @@ sampling     none of the others is consistent with the drift: it is. Else not te
 
 Without drift every cause is excluded. The cause is named where exactly one of the
 first five is consistent with the drift, or where all but sampling are excluded. But it
-is not named where all that differs of the environment are packages that neither run
-had imported before its first step; nor where the sources and the interpreter are the
-same and yet the digest of what ran differs, and no witness saw what the import read.
+is not named where all that differs of the environment are packages, which change often
+and of which nobody knows whether the step depends on them, or edited files of packages
+that neither run had imported before its first step; nor where the sources and the
+interpreter are the same and yet the digest of what ran differs, and no witness saw what
+the import read.
 """
 
 from __future__ import annotations
@@ -224,6 +226,8 @@ class _Rules:
         self.evidence += [Evidence("environment", *item) for item in found[:SHOWN]]
         if found and all(one.item in environment.idle for one in found):
             self.doubts["environment"] = "but neither had imported it before its first step"
+        elif found and all(one.item.startswith("package/") for one in found):
+            self.doubts["environment"] = "but whether the step depends on it is not on record"
         # A variable that was read is in the snapshot too, where that looks at it.
         if found or self._read("environment"):
             return CONSISTENT
