@@ -16,7 +16,6 @@ import httpx2
 from nightproof import (
     Ambient,
     Dataset,
-    Quota,
     Retry,
     Window,
     artifact,
@@ -29,6 +28,7 @@ from nightproof import (
 )
 
 from . import figures, rates, report
+from .allowance import ADMOB
 from .clients import admob, appstore, database, google, play, slack
 from .clients.admob import AdReport
 from .clients.database import Stored
@@ -39,8 +39,6 @@ from .figures import Anomaly, AppDay, CountryDay
 from .report import Report
 
 PATIENT = Retry(attempts=6)
-ADMOB = Quota("admob", rate="900/min")
-"""Of a Google Cloud project, for all its jobs together."""
 
 
 @dataclass(frozen=True)

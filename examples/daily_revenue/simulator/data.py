@@ -6,7 +6,7 @@ import csv
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import date
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from hashlib import sha256
 from pathlib import Path
 
@@ -111,11 +111,18 @@ class Data:
         countries = sorted({row.country for rows in days.values() for row in rows})
         return cls(apps=tuple(apps.values()), countries=tuple(countries), given=days)
 
-    def rows(self, day: date, *, settled: bool = True) -> Iterator[Row]:
-        """Every row of a day; without `settled` as it was before late corrections."""
+    def rows(
+        self, day: date, *, settled: bool = True, countries: frozenset[str] = frozenset()
+    ) -> Iterator[Row]:
+        """The rows of a day, of some countries or of all.
+
+        Without `settled` as they were before late corrections.
+        """
         factor = self.late.get(day, 1.0) if settled else 1.0
-        for row in self.given.get(day, []) if self.given is not None else self._made(day):
-            yield row if factor == 1.0 else scaled(row, factor)
+        found = self.given.get(day, []) if self.given is not None else self._made(day, countries)
+        for row in found:
+            if not countries or row.country in countries:
+                yield row if factor == 1.0 else scaled(row, factor)
 
     def of(self, day: date, platform: str) -> list[Row]:
         """The rows of a day on one platform."""
@@ -123,10 +130,16 @@ class Data:
 
     def app(self, name: str) -> App:
         """An app by its name."""
-        return next(one for one in self.apps if one.name == name)
+        return self._named[name]
 
-    def _made(self, day: date) -> Iterator[Row]:
+    @cached_property
+    def _named(self) -> dict[str, App]:
+        return {one.name: one for one in self.apps}
+
+    def _made(self, day: date, countries: frozenset[str]) -> Iterator[Row]:
         for rank, country in enumerate(self.countries):
+            if countries and country not in countries:
+                continue
             moved = 1.0
             for move in self.moves:
                 if move.country == country and day >= move.first:

@@ -90,6 +90,8 @@ def admob(world: World, request: Request, fault: dict[str, Any]) -> Response:
         days, names, metrics, countries, most = _spec(spec, found[2])
     except (ValueError, KeyError, TypeError) as error:
         return google_refusal(400, f"Request contains an invalid argument: {error}", array=True)
+    agent = request.headers.get("user-agent", "").partition("/")[0]
+    world.times.setdefault(agent, []).append(world.now())
     for day in days:
         for country in countries or ["*"]:
             world.act(f"admob/{day}/{country}")
@@ -178,13 +180,11 @@ def _admob_rows(
     countries: list[str],
     fault: dict[str, Any],
 ) -> list[dict[str, Any]]:
-    wanted = set(countries)
+    wanted = frozenset(countries)
     factor = float(fault.get("factor", 0.5)) if fault.get("kind") == "wrong-data" else 1.0
     groups: dict[tuple[str, ...], list[Row]] = defaultdict(list)
     for day in days:
-        for found in world.data.rows(day):
-            if wanted and found.country not in wanted:
-                continue
+        for found in world.data.rows(day, countries=wanted):
             row = scaled(found, factor) if factor != 1.0 else found
             groups[tuple(_dimension(world, name, row) for name in names)].append(row)
     # No sort was asked for, so the order means nothing: not even the same one twice is promised.

@@ -65,6 +65,8 @@ class World:
     apple_public_key: str = ""
     grants: dict[str, Grant] = field(default_factory=dict)
     calls: Counter[str] = field(default_factory=Counter)
+    times: dict[str, list[float]] = field(default_factory=dict)
+    """When each client asked AdMob, by the name that it gives itself."""
     acts: Counter[str] = field(default_factory=Counter)
     messages: list[dict[str, Any]] = field(default_factory=list)
     charges: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -119,6 +121,7 @@ class World:
     def forget(self) -> None:
         """Start counting again; credentials and data stay."""
         self.calls.clear()
+        self.times.clear()
         self.acts.clear()
         self.messages.clear()
         self.charges.clear()

@@ -6,8 +6,11 @@ import time
 from datetime import date, timedelta
 from pathlib import Path
 
-from daily_revenue.simulator.data import COUNTRIES, Data, Move
+import pytest
+from daily_revenue.contract import simulated_apps
+from daily_revenue.simulator.data import COUNTRIES, App, Data, Move
 
+EXAMPLE = Path(__file__).parents[3] / "examples" / "daily_revenue"
 DAY = date(2026, 10, 15)
 
 
@@ -227,3 +230,55 @@ def test_missing_credentials_say_what_to_set(nights):
     assert ended.code == 1
     assert "GOOGLE_REFRESH_TOKEN_FILE" in json.dumps(ended.json)
     assert found.sim.counts()["calls"].get("admob", 0) == 0
+
+
+def test_a_greedy_job_gets_no_more_than_its_share(nights):
+    """Telemetry asks without end; the night goes on, and nobody exceeds what is allowed."""
+    found = nights(limits={"admob_requests": 40, "admob_seconds": 2})
+    window = json.loads(Path(found.contract()).read_text("utf-8"))["window"]
+    wanted = {
+        "contractVersion": "1", "task": "telemetry", "window": window,
+        "countries": list(COUNTRIES), "rounds": 20,
+    }  # fmt: skip
+    rate = {"ADMOB_RATE": "40/2s", "NIGHTPROOF_PARK_AFTER": "60"}
+    target = str(EXAMPLE / "telemetry.py") + ":telemetry"
+    greedy = found.start("run", target, json.dumps(wanted), **rate)
+    found.wait(lambda: found.sim.counts()["calls"].get("admob"), greedy)
+    ended = found.run(found.contract(), **rate)
+    assert ended.code == 0, ended
+    found.kill(greedy)
+    times = dict(found.sim.world.times)
+    assert most_within(times["telemetry"], 2.0) <= 12
+    together = [at for one in times.values() for at in one]
+    assert most_within(together, 2.0) <= 40
+    assert found.sim.counts()["calls"]["admob"] == len(together), "nothing was refused"
+    shown = found.command("quotas", "--json").json["quotas"]
+    assert [one["name"] for one in shown] == ["admob"]
+
+
+def most_within(times, seconds):
+    """The largest number of times that lie within so many seconds."""
+    return max(sum(at <= other < at + seconds for other in times) for at in times)
+
+
+@pytest.mark.drill
+@pytest.mark.timeout(400)
+def test_a_checkpoint_of_80_mb_leaves_the_journal_small(nights):
+    """Large results lie outside of it, and a resume asks for none of them again."""
+    apps = tuple(
+        App(f"App {n}", "ios", f"com.example.a{n}", f"ca-app-pub-8123415297019784~{n:010d}", str(n))
+        for n in range(2200)
+    )
+    found = nights(Data(apps=apps))
+    contract = found.contract(apps=simulated_apps())
+    child = found.starting(contract)
+    found.wait(lambda: found.sim.counts()["calls"].get("gcs"), child, 350)
+    found.kill(child)
+    blobs = [path.stat().st_size for path in (found.folder / "blobs").rglob("*.zst")]
+    assert len(blobs) >= len(COUNTRIES)
+    assert (found.folder / "journal.db").stat().st_size < 1_000_000
+    before = found.sim.counts()["calls"]
+    child = found.starting(contract)
+    found.wait(lambda: found.sim.counts()["calls"]["gcs"] > before["gcs"], child, 100)
+    found.kill(child)
+    assert found.sim.counts()["calls"]["admob"] == before["admob"] == len(COUNTRIES)
