@@ -281,7 +281,7 @@ def test_a_destroyed_page_says_what_to_do(night, night_contract, tmp_path):
     path = tmp_path / "journal.db"
     apsw.Connection(str(path)).execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
     data = bytearray(path.read_bytes())
-    for page in range(4096 * 20, len(data) - 4096, 4096):
+    for page in range(4096 * 32, len(data) - 4096, 4096):
         data[page : page + 64] = b"\xff" * 64
     path.write_bytes(data)
 

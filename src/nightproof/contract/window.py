@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, time, timedelta, timezone, tzinfo
 from datetime import date as Date  # noqa: N812 - Window.date hides the plain name
 from typing import Annotated, Any, Self
@@ -14,6 +15,7 @@ from nightproof.contract.reading import TIME_LIKE
 from nightproof.errors import ContractError
 
 _DAY = timedelta(days=1)
+_UNITS = {"s": timedelta(seconds=1), "m": timedelta(minutes=1), "h": timedelta(hours=1), "d": _DAY}
 
 
 def _fixed(moment: datetime) -> datetime:
@@ -84,6 +86,14 @@ class Window(ContractModel):
         """Time that passes: 23 or 25 hours for a day on which the clocks change."""
         return self.end - self.start
 
+    def settled(self, after: str | timedelta) -> datetime:
+        """When its numbers count as final: `after` ("4h", "90m", "2d") its end.
+
+        To wait for it in a job: ``await sleep_until(contract.window.settled("4h"))``.
+        Raises ContractError for what is no duration.
+        """
+        return self.end + lag(after)
+
     @property
     def _place(self) -> tzinfo | None:
         return zone(self.zone) if self.zone else self.end.tzinfo
@@ -120,6 +130,25 @@ class Window(ContractModel):
     def yesterday(cls, tz: str, now: datetime) -> Self:
         """The calendar day before the one that `now` (aware) falls on in zone `tz`."""
         return cls.day(today(tz, now) - _DAY, tz)
+
+    @classmethod
+    def settled_day(cls, tz: str, now: datetime, after: str | timedelta) -> Self:
+        """The newest calendar day in zone `tz` that was over for `after` ("4h") at `now`."""
+        return cls.yesterday(tz, now - lag(after))
+
+
+def lag(text: str | timedelta) -> timedelta:
+    """``4h`` as a duration; units are s, m, h, d. Raises ContractError for anything else."""
+    if isinstance(text, timedelta):
+        found = text
+    else:
+        parts = re.fullmatch(r"(\d{1,6})([smhd])", text)
+        if parts is None:
+            raise ContractError(f"{text!r} is not a duration", "Write one like 4h, 90m or 2d.")
+        found = int(parts[1]) * _UNITS[parts[2]]
+    if found < timedelta():
+        raise ContractError(f"a window cannot be settled {-found} before its end")
+    return found
 
 
 def zone(name: str) -> tzinfo:

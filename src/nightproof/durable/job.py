@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import cached_property, update_wrapper
-from typing import Any, Generic, Protocol, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast, overload
 
 from nightproof.durable.context import Scope, current
 from nightproof.durable.step import seconds
@@ -15,8 +15,13 @@ from nightproof.model.arguments import resolve_hints
 from nightproof.model.code import code_digest
 from nightproof.model.codec import Codec
 
+if TYPE_CHECKING:
+    from nightproof.durable.schedule import Schedule
+
 C = TypeVar("C")
 R = TypeVar("R")
+Maker = Callable[[datetime], C]
+"""Makes the contract of the time that a night was due at."""
 
 
 class Launcher(Protocol):
@@ -65,6 +70,7 @@ class Job(Generic[C, R]):
         self.name = name or fn.__qualname__.replace("<locals>.", "")
         self.deadline = seconds(deadline, f"@job(deadline=...) of '{self.name}'")
         self.normalise = _checked(normalise) if normalise else ()
+        self.schedules: list[Schedule[C]] = []
         update_wrapper(self, fn, updated=())
 
     @cached_property
@@ -109,6 +115,48 @@ class Job(Generic[C, R]):
                 "Call it in the body of the @job: there it is a child run.",
             )
         return found.child(cast("Job[Any, Any]", self), contract)
+
+    def nightly(
+        self, at: str, *, tz: str, contract: Callable[[datetime], C] | None = None,
+        missed: str = "catch up", catch_up: int = 7, name: str | None = None,
+    ) -> Callable[[Maker[C]], Maker[C]]:  # fmt: skip
+        """Have the job run every night at `at` (``"04:30"``) on the clocks of zone `tz`.
+
+        Decorates a function (or takes it as `contract`) that gets the time the night was
+        due at, aware, and returns the night's contract; it stays an ordinary function.
+        `missed` says what becomes of nights in which nothing served: "catch up" runs the
+        newest `catch_up` of them, "skip" none that is more than an hour late. `name`
+        (default: the function's) tells several schedules of a job apart. A time that the
+        clocks skip is due at the next one that exists, a doubled one once. Raises
+        MisuseError for what cannot be meant; ``nightproof schedule show`` checks the rest.
+        """
+        return self._scheduled(at, "", tz, contract, (missed, catch_up, name))
+
+    def cron(
+        self, expression: str, *, tz: str, contract: Callable[[datetime], C] | None = None,
+        missed: str = "catch up", catch_up: int = 7, name: str | None = None,
+    ) -> Callable[[Maker[C]], Maker[C]]:  # fmt: skip
+        """As :meth:`nightly`, by a cron expression of five fields (extra ``serve``)."""
+        return self._scheduled("", expression, tz, contract, (missed, catch_up, name))
+
+    def _scheduled(
+        self, at: str, expression: str, tz: str, contract: Maker[C] | None, how: tuple[Any, ...]
+    ) -> Callable[[Maker[C]], Maker[C]]:
+        from nightproof.durable import schedule  # few jobs have one
+        from nightproof.model.timetable import Timetable
+
+        def add(make: Maker[C]) -> Maker[C]:
+            made = schedule.declared(self.name, Timetable(tz, at, expression), make, *how)
+            if any(one.name == made.name for one in self.schedules):
+                raise MisuseError(
+                    f"job '{self.name}' has two schedules {made.name}", 'Give one a name="...".'
+                )
+            self.schedules.append(made)
+            return make
+
+        if contract is not None:
+            add(contract)
+        return add
 
     async def run(
         self,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Iterable, Mapping, Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from nightproof.journal.quotas import QuotaBook, QuotaReader
 from nightproof.journal.records import (
@@ -23,6 +23,9 @@ from nightproof.journal.records import (
     UseBlob,
     Wanted,
 )
+
+if TYPE_CHECKING:
+    from nightproof.journal.schedules import FireRow, ScheduleRow
 
 
 class Reader(QuotaReader, Protocol):
@@ -69,6 +72,14 @@ class Reader(QuotaReader, Protocol):
 
     async def boots(self, limit: int = 50, idle: bool = False) -> list[Boot]:
         """The newest boot records; with `idle` those that own no attempt."""
+        ...
+
+    async def schedules(self) -> list[ScheduleRow]:
+        """Every schedule that was ever served, by name."""
+        ...
+
+    async def fires(self, schedule: str, first: int, last: int) -> list[FireRow]:
+        """What runs for the times from `first` to `last` (milliseconds, both included)."""
         ...
 
 
@@ -169,6 +180,14 @@ class Journal(Reader, QuotaBook, Protocol):
         `blobs` are what it refers to. False where a process does work on it: then
         nothing is written.
         """
+        ...
+
+    async def keep_schedule(self, row: ScheduleRow) -> ScheduleRow:
+        """Remember that a schedule is served; `since` stays unless its spec has changed."""
+        ...
+
+    async def fire(self, row: FireRow) -> FireRow:
+        """Fix what runs for a time; returns what whoever came first has fixed."""
         ...
 
     async def retain(

@@ -6,6 +6,7 @@ Named tuples, not dataclasses: seventeen dataclasses would be a good part of the
 from __future__ import annotations
 
 from collections.abc import Sequence
+from hashlib import sha256
 from typing import NamedTuple
 from zlib import crc32
 
@@ -131,6 +132,13 @@ class RunRow(NamedTuple):
     attempts: int
     result_crc: int | None = None
     """Of `result`, to notice damage inside a page; None where an older schema wrote it."""
+
+
+def run_name(job: str, digest: str, replicate: int = 0) -> str:
+    """The public name of a run: job, contract and replicate, nothing of chance."""
+    identity = sha256(f"{job}\x00{digest}".encode()).hexdigest()[:10]
+    base = f"{job.replace('_', '-')}-{identity}"
+    return f"{base}.{replicate}" if replicate else base
 
 
 class Claimed(NamedTuple):

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from hashlib import sha256
-
 from nightproof.errors import StoreDamaged
 from nightproof.journal.lease import Possession, possession
-from nightproof.journal.records import Claimed, Owner, RunRow, Wanted
+from nightproof.journal.records import Claimed, Owner, RunRow, Wanted, run_name
 from nightproof.model import clock
 from nightproof.model.states import RunStatus
 from nightproof.stores.sqlite.connection import Database
@@ -29,13 +27,6 @@ _ATTEMPT = (
     "INSERT INTO attempt (run, n, boot, started, host, pid, pid_started) "
     "VALUES (?, ?, ?, ?, ?, ?, ?)"
 )
-
-
-def run_name(job: str, digest: str, replicate: int) -> str:
-    """The public name of a run: job, contract and replicate, nothing of chance."""
-    identity = sha256(f"{job}\x00{digest}".encode()).hexdigest()[:10]
-    base = f"{job.replace('_', '-')}-{identity}"
-    return f"{base}.{replicate}" if replicate else base
 
 
 def claim(db: Database, want: Wanted, owner: Owner, takeover: int | None) -> Claimed:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nightproof.errors import NotFound
 from nightproof.journal.quotas import QuotaRow
@@ -24,6 +24,9 @@ from nightproof.model.states import EffectState, Kind, RunStatus
 from nightproof.stores.sqlite import quotas
 from nightproof.stores.sqlite.connection import Database, explained
 from nightproof.stores.sqlite.schema import EFFECT_COLUMNS, ENTRY_COLUMNS, RUN_COLUMNS
+
+if TYPE_CHECKING:
+    from nightproof.journal.schedules import FireRow, ScheduleRow
 
 REPLAYABLE = (
     Kind.RESULT,
@@ -250,6 +253,22 @@ class SqliteReader:
         self._db.check_process()
         with explained(self._db.path):
             return quotas.read(self._db, now_ms)
+
+    async def schedules(self) -> list[ScheduleRow]:
+        """See :class:`nightproof.journal.protocol.Reader`."""
+        from nightproof.stores.sqlite import schedules  # of no use to a run
+
+        self._db.check_process()
+        with explained(self._db.path):
+            return schedules.read(self._db)
+
+    async def fires(self, schedule: str, first: int, last: int) -> list[FireRow]:
+        """See :class:`nightproof.journal.protocol.Reader`."""
+        from nightproof.stores.sqlite import schedules  # of no use to a run
+
+        self._db.check_process()
+        with explained(self._db.path):
+            return schedules.fires(self._db, schedule, first, last)
 
     async def referenced(self, digests: Iterable[str]) -> set[str]:
         """See :class:`nightproof.journal.protocol.Journal`."""

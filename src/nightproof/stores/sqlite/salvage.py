@@ -21,7 +21,7 @@ from nightproof.stores.sqlite.reads import intact
 
 _TABLES = (
     "run", "code", "attempt", "effect", "blob_use", "signal", "boot", "quota", "quota_use",
-    "incident",
+    "incident", "schedule", "fire",
 )  # fmt: skip
 _ROWS_PER_COMMIT = 500
 _REACH = 40

@@ -79,7 +79,19 @@ CREATE TABLE incident (
 ) WITHOUT ROWID;
 """
 
-MIGRATIONS: tuple[str, ...] = (_V1, _V2, _V3)
+_V4 = """
+CREATE TABLE schedule (
+    name TEXT PRIMARY KEY, job TEXT NOT NULL, target TEXT NOT NULL, spec TEXT NOT NULL,
+    since INTEGER NOT NULL, seen INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE fire (
+    schedule TEXT NOT NULL, at INTEGER NOT NULL, run TEXT NOT NULL, contract BLOB,
+    PRIMARY KEY (schedule, at)
+) WITHOUT ROWID;
+CREATE INDEX fire_run ON fire (run);
+"""
+
+MIGRATIONS: tuple[str, ...] = (_V1, _V2, _V3, _V4)
 """``MIGRATIONS[n]`` brings version n to n + 1."""
 
 VERSION = len(MIGRATIONS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
 from zlib import crc32
 
 import apsw
@@ -39,6 +40,9 @@ from nightproof.stores.sqlite.connection import (
 )
 from nightproof.stores.sqlite.reads import SqliteReader, effect_row
 from nightproof.stores.sqlite.schema import EFFECT_COLUMNS
+
+if TYPE_CHECKING:
+    from nightproof.journal.schedules import FireRow, ScheduleRow
 
 _OPEN = "SELECT 1 FROM run WHERE id = ? AND status IN ('running', 'parked')"
 _FREE = "SELECT 1 FROM run WHERE id = ? AND owner_host IS NULL"
@@ -299,6 +303,20 @@ class SqliteJournal(SqliteReader):
                 self._apply(run, use)
         return True
 
+    async def keep_schedule(self, row: ScheduleRow) -> ScheduleRow:
+        """See :class:`nightproof.journal.protocol.Journal`."""
+        from nightproof.stores.sqlite import schedules  # of no use to a run
+
+        with explained(self._db.path), self._db.transaction():
+            return schedules.keep(self._db, row)
+
+    async def fire(self, row: FireRow) -> FireRow:
+        """See :class:`nightproof.journal.protocol.Journal`."""
+        from nightproof.stores.sqlite import schedules  # of no use to a run
+
+        with explained(self._db.path), self._db.transaction():
+            return schedules.fire(self._db, row)
+
     async def retain(
         self, finished_before: int, keep: int, job: str | None, dry_run: bool
     ) -> Collected:
@@ -320,6 +338,8 @@ class SqliteJournal(SqliteReader):
         return Collected(len(names), entries, tuple(names))
 
     def _delete(self, run: int) -> int:
+        from nightproof.stores.sqlite import schedules  # of no use to a run
+
         with explained(self._db.path), self._db.transaction():
             # Another process may have begun to work on it since it was chosen.
             if self._db.execute(_OPEN, (run,)).get is not None:
@@ -328,6 +348,7 @@ class SqliteJournal(SqliteReader):
             removed = self._db.raw.changes()
             for table in ("attempt", "signal", "blob_use"):
                 self._db.execute(f"DELETE FROM {table} WHERE run = ?", (run,))
+            schedules.collected(self._db, run)
             self._db.execute("DELETE FROM run WHERE id = ?", (run,))
         return removed
 
