@@ -177,6 +177,24 @@ def test_elimination_names_without_proving(given, cause):
         assert found.judgement.verdicts[cause] == CONSISTENT
 
 
+@pytest.mark.parametrize(
+    ("used", "cause"), [(frozenset(), "context"), (frozenset({"tz"}), "environment")]
+)
+def test_a_package_that_nothing_imports_is_not_left(used, cause):
+    """What differs but was never in memory cannot have been it; what the step imported can."""
+
+    async def run(staging, runs, together):
+        return [Outcome("B", "b")] * runs
+
+    verdicts = {**dict.fromkeys(CAUSES, EXCLUDED), "environment": CONSISTENT}
+    facts = Facts(
+        Staging(), [CLOCK], False, 0.01, frozenset(), (), ("rates.example:443",), False,
+        frozenset({"tz", "unused"}),
+    )  # fmt: skip
+    swaps = Swaps(facts, Judgement(verdicts, None, []), run, 4, used=lambda: used)
+    assert asyncio.run(swaps.explain()).judgement.cause == cause
+
+
 def test_slow_steps_are_run_few_times():
     """The floor does not go on where a run takes long."""
     found = explained(lambda *_: "B", took=30.0)

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -44,6 +45,8 @@ class Laboratory:
         # A child run is isolated as the run is that it belongs to.
         self._options = json.loads(found.b.run.options or b"{}")
         self._limit = LEAST_SECONDS
+        self._packages: list[str] = []
+        self._used: set[str] = set()
         self._turn = asyncio.Semaphore(AT_ONCE)
         self._folder = tempfile.TemporaryDirectory(prefix="nightproof-explain-")
         self._number = 0
@@ -56,9 +59,14 @@ class Laboratory:
         """At which level run B was isolated, "" for none."""
         return str(self._options.get("isolate") or "").replace("L0", "")
 
-    def expect(self, seconds: float) -> None:
-        """Allow a run ten times what its step took."""
+    def expect(self, seconds: float, packages: Iterable[str]) -> None:
+        """Allow a run ten times what its step took, and look which `packages` it uses."""
         self._limit = max(LEAST_SECONDS, 10 * seconds)
+        self._packages = sorted(packages)
+
+    def used(self) -> frozenset[str]:
+        """The expected packages that were in memory after the step of some experiment."""
+        return frozenset(self._used)
 
     def folder(self, name: str) -> Path:
         """A new folder that is gone when the experiments are over."""
@@ -102,6 +110,7 @@ class Laboratory:
             told = await asyncio.to_thread(self._start, plan, staging)
         found = []
         for one in told["runs"]:
+            self._used.update(one.get("used", ()))
             if staging.texts and not one.get("replaced", True):
                 one = {"error": "the model's name is not among what the step is given"}  # noqa: PLW2901
             found.append(judged(self._first, one))
@@ -124,6 +133,7 @@ class Laboratory:
             "clock": staging.clock,
             "still": staging.still,
             "texts": dict(staging.texts),
+            "packages": self._packages,
             "limit": self._limit,
             "runs": runs,
             "scratch": str(scratch),

@@ -99,9 +99,9 @@ async def _experiments(
             )  # fmt: skip
         elif other_packages.restorable(near.environment.strict):
             remark = "--packages also tries A's versions of the packages that differ"
-        laboratory.expect(known.took)
+        laboratory.expect(known.took, known.idle)
         _announce(known, name(first), options)
-        swaps = Swaps(known, view.judgement, laboratory.run, options.runs, _row)
+        swaps = Swaps(known, view.judgement, laboratory.run, options.runs, _row, laboratory.used)
         told = await swaps.explain()
     finally:
         laboratory.close()

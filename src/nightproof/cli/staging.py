@@ -215,7 +215,23 @@ class Stage:
             return {"error": error.message}
         except Exception as error:  # noqa: BLE001 - user code may raise anything anywhere
             return {"error": f"{type(error).__name__}: {error}"}
-        return {**found.document(), "replaced": self.replaced()}
+        used = [name for name in self.plan["packages"] if _in_memory(name)]
+        return {**found.document(), "replaced": self.replaced(), "used": used}
+
+
+def _in_memory(name: str) -> bool:
+    """Whether a module is in memory that a distribution put there; also where that is not known."""
+    from importlib.metadata import PackageNotFoundError, files  # only where packages differ
+
+    try:
+        rows = files(name)
+    except PackageNotFoundError:
+        return False
+    if rows is None:
+        return True
+    return not {row.parts[0].partition(".")[0] for row in rows}.isdisjoint(
+        module.partition(".")[0] for module in sys.modules
+    )
 
 
 def _nothing() -> None:

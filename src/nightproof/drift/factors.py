@@ -90,6 +90,8 @@ class Facts:
     asked: Sequence[str]
     hosts: Sequence[str]
     same_request: bool
+    idle: frozenset[str] = frozenset()
+    """Packages that differ and that neither run had imported before its first step."""
 
 
 async def facts(
@@ -127,7 +129,7 @@ async def facts(
     return Facts(
         base, factors, random, max(took for _, took in starts),
         frozenset(unknown | _unstaged(near)), sorted({call.requested for call in near.b.calls}),
-        near.hosts, _same_request(near),
+        near.hosts, _same_request(near), frozenset(map(_package, _idle(near))),
     )  # fmt: skip
 
 
@@ -322,7 +324,8 @@ def _unstaged(near: Around) -> set[str]:
     found = set()
     if any(one.item.startswith("code/") for one in rest):
         found.add("code")
-    if any(not one.item.startswith("code/") for one in rest):
+    idle = _idle(near)
+    if any(not one.item.startswith("code/") and one.item not in idle for one in rest):
         found.add("environment")
     numeric = [one.item for one in near.environment.numeric]
     if numeric and not any(item.startswith("variable/") for item in numeric):
@@ -330,6 +333,22 @@ def _unstaged(near: Around) -> set[str]:
     if any(pair.cause == "context" and pair.near == STEP and _is_host(pair) for pair in near.pairs):
         found.add("context")
     return found
+
+
+def _idle(near: Around) -> set[str]:
+    """Items of packages that only the step itself can have imported, today as well as then.
+
+    What is no longer there cannot be imported any more: nothing is known of it.
+    """
+    return {
+        one.item
+        for one in near.environment.strict
+        if one.item in near.environment.idle and one.b is not None
+    }
+
+
+def _package(item: str) -> str:
+    return item.split("/")[1]
 
 
 def _is_host(pair: Pair) -> bool:

@@ -25,7 +25,7 @@ no witness sees everything.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
@@ -117,7 +117,11 @@ def _further(facts: Facts) -> int:
 
 
 class Swaps:
-    """The experiments about one drift."""
+    """The experiments about one drift.
+
+    `told` hears of each when it is over; `used` names the packages, of those that
+    differ, which the experiments had in memory after the step.
+    """
 
     def __init__(
         self,
@@ -126,12 +130,14 @@ class Swaps:
         run: Run,
         runs: int,
         told: Callable[[Experiment], None] = lambda _: None,
+        used: Callable[[], Collection[str]] = frozenset,
     ) -> None:
         self._facts = facts
         self._record = judgement
         self._run = run
         self._runs = runs
         self._told = told
+        self._used = used
         self._floor = Experiment("nothing", None, [])
         self._swapped: set[str] = set()
         self._failed: set[str] = set()
@@ -310,6 +316,11 @@ class Swaps:
         """Nothing is proved and the step is stable: what is left?"""
         facts, verdicts = self._facts, self._record.verdicts
         known = [one for one in CAUSES[:-1] if verdicts[one] == CONSISTENT]
+        if facts.idle and not facts.idle.isdisjoint(self._used()):
+            self._untried.add("environment")
+        elif facts.idle and "environment" not in self._untried:
+            # Only packages differ that nothing imports until the step has ended.
+            known = [one for one in known if one != "environment"]
         left = [one for one in known if one not in self._failed or one in self._untried]
         if facts.same_request and verdicts["model"] != EXCLUDED:
             return self._left("model", "the same request got another answer")
