@@ -281,4 +281,4 @@ def test_a_checkpoint_of_80_mb_leaves_the_journal_small(nights):
     child = found.starting(contract)
     found.wait(lambda: found.sim.counts()["calls"]["gcs"] > before["gcs"], child, 100)
     found.kill(child)
-    assert found.sim.counts()["calls"]["admob"] == before["admob"] == len(COUNTRIES)
+    assert found.sim.counts()["calls"]["admob"] == before["admob"]
