@@ -63,6 +63,10 @@ def test_without_any_source_the_defaults_hold(tmp_path: Path):
         ('canary = "nightly"', "canary"),
         ("canary_hours = 25", "canary_hours"),
         ("canary_hours = true", "canary_hours"),
+        ("stall = 0", "stall"),
+        ('late = "1h"', "late"),
+        ('alerts = "slack"', "alerts"),
+        ("textfile = 4", "textfile"),
     ],
 )
 def test_nonsense_names_the_setting(tmp_path: Path, text: str, part: str):

@@ -62,11 +62,21 @@ class Settings:
     """Jobs of which `nightproof canary` makes one replicate a night."""
     canary_hours: float = 6.0
     """Over how many hours, from its start, `nightproof canary` spreads them."""
+    serve: Sequence[str] = ()
+    """Targets whose schedules `nightproof serve` serves: ``jobs.py`` or ``jobs.py:job``."""
+    stall: float = 900.0
+    """A run that records nothing for so long has stalled; ``@job(stall=...)`` wins."""
+    late: float = 3600.0
+    """A night whose run has not begun so long after it was due is a missed night."""
+    textfile: str = ""
+    """Where runs leave the store's metrics for node_exporter: a path that ends in ``.prom``."""
+    alerts: Mapping[str, Any] = field(default_factory=dict)
+    """Who is told of incidents: ``slack``, ``webhook``, ``command`` and ``ping``."""
     timezone: str = "UTC"
     """The zone of local times in isolated attempts (``--isolate``): a name like ``Europe/Berlin``."""
 
     def __post_init__(self) -> None:
-        for name in ("lease", "park_after", "grace"):
+        for name in _SECONDS:
             value = getattr(self, name)
             number = isinstance(value, (int, float)) and not isinstance(value, bool)
             if not (number and 0 < value < float("inf")):
@@ -76,14 +86,16 @@ class Settings:
             raise ConfigError(f"canary_hours: expected 0 to 24 hours, got {hours!r}")
         if self.durability not in ("full", "normal"):
             raise ConfigError(f"durability: expected 'full' or 'normal', got {self.durability!r}")
-        for name in ("store", "blobs", "artifacts", "keys", "timezone"):
+        for name in ("store", "blobs", "artifacts", "keys", "timezone", "textfile"):
             if not isinstance(getattr(self, name), str):
                 raise ConfigError(f"{name}: expected a text, got {getattr(self, name)!r}")
-        if not isinstance(self.concurrency, Mapping):
-            raise ConfigError(
-                f"concurrency: expected a table of step names, got {self.concurrency!r}",
-                "Write [concurrency] and below it `fetch_country = 4`.",
-            )
+        self._check_lists()
+
+    def _check_lists(self) -> None:
+        for name, example in _TABLES.items():
+            table: Any = getattr(self, name)
+            if not isinstance(table, Mapping):
+                raise ConfigError(f"{name}: expected a table, got {table!r}", f"Write {example}.")
         for step, bound in self.concurrency.items():
             if type(bound) is not int or bound < 1:
                 raise ConfigError(f"concurrency.{step}: expected a positive integer, got {bound!r}")
@@ -104,15 +116,22 @@ class Settings:
 
 
 _NAMES = {item.name for item in fields(Settings)}
-VARIABLES = tuple(sorted(f"NIGHTPROOF_{name.upper()}" for name in _NAMES - {"concurrency"}))
+_TABLES = {
+    "alerts": '[alerts] and below it `slack = "env:SLACK_WEBHOOK_URL"`',
+    "concurrency": "[concurrency] and below it `fetch_country = 4`",
+}
+"""Settings that are tables, each with an example; the environment has none of them."""
+VARIABLES = tuple(sorted(f"NIGHTPROOF_{name.upper()}" for name in _NAMES - _TABLES.keys()))
 """The environment variables that settings are read from."""
-_NUMBERS = {"lease", "park_after", "grace", "canary_hours"}
+_SECONDS = ("lease", "park_after", "grace", "stall", "late")
+_NUMBERS = {*_SECONDS, "canary_hours"}
 _LISTS = {
     "variables": '["REGION", "APP_*"]',
     "files": '["data/*.csv", "~/.config/tool"]',
     "hosts": '["api.example.com"]',
     "programs": '["git"]',
     "canary": '["daily_revenue"]',
+    "serve": '["jobs.py"]',
 }
 """Settings that are lists of names, each with an example."""
 _SWITCHES = {"witness", "keep_reads"}
@@ -189,7 +208,7 @@ def _checked(table: Mapping[str, Any], where: str) -> dict[str, Any]:
 
 def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
     found: dict[str, Any] = {}
-    for name in _NAMES - {"concurrency"}:
+    for name in _NAMES - _TABLES.keys():
         variable = f"NIGHTPROOF_{name.upper()}"
         text = environ.get(variable)
         if not text:

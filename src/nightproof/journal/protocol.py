@@ -25,6 +25,7 @@ from nightproof.journal.records import (
 )
 
 if TYPE_CHECKING:
+    from nightproof.journal.incidents import Checkpoint, IncidentRow
     from nightproof.journal.schedules import FireRow, ScheduleRow
 
 
@@ -72,6 +73,17 @@ class Reader(QuotaReader, Protocol):
 
     async def boots(self, limit: int = 50, idle: bool = False) -> list[Boot]:
         """The newest boot records; with `idle` those that own no attempt."""
+        ...
+
+    async def incidents(self, since: int | None = None) -> list[IncidentRow]:
+        """The incidents that last, and those that cleared at `since` (ms) or later.
+
+        The latest to open come first; None gives all that are kept.
+        """
+        ...
+
+    async def checkpoint(self, run: int) -> Checkpoint | None:
+        """The last outcome on record of a run: a result, a failure, a value, an artifact."""
         ...
 
     async def schedules(self) -> list[ScheduleRow]:
@@ -180,6 +192,22 @@ class Journal(Reader, QuotaBook, Protocol):
         `blobs` are what it refers to. False where a process does work on it: then
         nothing is written.
         """
+        ...
+
+    async def open_incident(self, row: IncidentRow) -> IncidentRow:
+        """Note that something is wrong; returns what is kept.
+
+        One that lasts stays as it is. One whose end nobody was told of goes on as if it
+        had never cleared; one that is over begins anew.
+        """
+        ...
+
+    async def clear_incident(self, key: str, at: int) -> bool:
+        """Note that it is over; False where it was already."""
+        ...
+
+    async def tell_incident(self, key: str, opened: int, before: int, after: int) -> bool:
+        """Set `notified` from `before` to `after`; False where another process came first."""
         ...
 
     async def keep_schedule(self, row: ScheduleRow) -> ScheduleRow:

@@ -26,6 +26,7 @@ from nightproof.stores.sqlite.connection import Database, explained
 from nightproof.stores.sqlite.schema import EFFECT_COLUMNS, ENTRY_COLUMNS, RUN_COLUMNS
 
 if TYPE_CHECKING:
+    from nightproof.journal.incidents import Checkpoint, IncidentRow
     from nightproof.journal.schedules import FireRow, ScheduleRow
 
 REPLAYABLE = (
@@ -253,6 +254,22 @@ class SqliteReader:
         self._db.check_process()
         with explained(self._db.path):
             return quotas.read(self._db, now_ms)
+
+    async def incidents(self, since: int | None = None) -> list[IncidentRow]:
+        """See :class:`nightproof.journal.protocol.Reader`."""
+        from nightproof.stores.sqlite import incidents  # of no use to a run
+
+        self._db.check_process()
+        with explained(self._db.path):
+            return incidents.read(self._db, since)
+
+    async def checkpoint(self, run: int) -> Checkpoint | None:
+        """See :class:`nightproof.journal.protocol.Reader`."""
+        from nightproof.stores.sqlite import incidents  # of no use to a run
+
+        self._db.check_process()
+        with explained(self._db.path):
+            return incidents.checkpoint(self._db, run)
 
     async def schedules(self) -> list[ScheduleRow]:
         """See :class:`nightproof.journal.protocol.Reader`."""

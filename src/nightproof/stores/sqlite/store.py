@@ -42,9 +42,9 @@ from nightproof.stores.sqlite.reads import SqliteReader, effect_row
 from nightproof.stores.sqlite.schema import EFFECT_COLUMNS
 
 if TYPE_CHECKING:
+    from nightproof.journal.incidents import IncidentRow
     from nightproof.journal.schedules import FireRow, ScheduleRow
 
-_OPEN = "SELECT 1 FROM run WHERE id = ? AND status IN ('running', 'parked')"
 _FREE = "SELECT 1 FROM run WHERE id = ? AND owner_host IS NULL"
 _INSERT_ENTRY = "INSERT INTO entry VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _INSERT_FENCED = (
@@ -317,10 +317,33 @@ class SqliteJournal(SqliteReader):
         with explained(self._db.path), self._db.transaction():
             return schedules.fire(self._db, row)
 
+    async def open_incident(self, row: IncidentRow) -> IncidentRow:
+        """See :class:`nightproof.journal.protocol.Journal`."""
+        from nightproof.stores.sqlite import incidents  # of no use to a run
+
+        with explained(self._db.path), self._db.transaction():
+            return incidents.begin(self._db, row)
+
+    async def clear_incident(self, key: str, at: int) -> bool:
+        """See :class:`nightproof.journal.protocol.Journal`."""
+        from nightproof.stores.sqlite import incidents  # of no use to a run
+
+        with explained(self._db.path), self._db.transaction():
+            return incidents.clear(self._db, key, at)
+
+    async def tell_incident(self, key: str, opened: int, before: int, after: int) -> bool:
+        """See :class:`nightproof.journal.protocol.Journal`."""
+        from nightproof.stores.sqlite import incidents  # of no use to a run
+
+        with explained(self._db.path), self._db.transaction():
+            return incidents.tell(self._db, key, opened, before, after)
+
     async def retain(
         self, finished_before: int, keep: int, job: str | None, dry_run: bool
     ) -> Collected:
         """See :class:`nightproof.journal.protocol.Journal`."""
+        from nightproof.stores.sqlite import retention  # of no use to a run
+
         done = (RunStatus.COMPLETED, RunStatus.FAILED, RunStatus.CANCELLED)
         candidates = await self.runs(RunFilter(job=job, status=done, limit=-1))
         kept: dict[str, int] = {}
@@ -329,37 +352,17 @@ class SqliteJournal(SqliteReader):
             kept[run.job] = kept.get(run.job, 0) + 1
             if kept[run.job] <= keep or (run.finished or 0) >= finished_before:
                 continue
-            removed = 0 if dry_run else self._delete(run.id)
+            removed = 0
+            if not dry_run:
+                with explained(self._db.path), self._db.transaction():
+                    removed = retention.delete(self._db, run.id)
             if removed >= 0:
                 names.append(run.name)
                 entries += removed
         if not dry_run:
-            self._forget_boots(finished_before)
+            with explained(self._db.path), self._db.transaction():
+                retention.forget_boots(self._db, finished_before)
         return Collected(len(names), entries, tuple(names))
-
-    def _delete(self, run: int) -> int:
-        from nightproof.stores.sqlite import schedules  # of no use to a run
-
-        with explained(self._db.path), self._db.transaction():
-            # Another process may have begun to work on it since it was chosen.
-            if self._db.execute(_OPEN, (run,)).get is not None:
-                return -1
-            self._db.execute("DELETE FROM entry WHERE run = ?", (run,))
-            removed = self._db.raw.changes()
-            for table in ("attempt", "signal", "blob_use"):
-                self._db.execute(f"DELETE FROM {table} WHERE run = ?", (run,))
-            schedules.collected(self._db, run)
-            self._db.execute("DELETE FROM run WHERE id = ?", (run,))
-        return removed
-
-    def _forget_boots(self, before: int) -> None:
-        """Boot records of processes that own no attempt (any more) grow old too."""
-        with explained(self._db.path), self._db.transaction():
-            self._db.execute(
-                "DELETE FROM boot WHERE at < ? "
-                "AND NOT EXISTS (SELECT 1 FROM attempt WHERE attempt.boot = boot.id)",
-                (before,),
-            )
 
     async def check(self) -> list[str]:
         """See :class:`nightproof.journal.protocol.Journal`."""
