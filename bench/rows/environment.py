@@ -1,4 +1,4 @@
-"""Looking at the environment of an attempt."""
+"""Looking at the environment of an attempt, and at what it reads."""
 
 from __future__ import annotations
 
@@ -20,4 +20,21 @@ SNAPSHOT = Row(
     "line hashes them all. Taken once a process, beside the first steps.",
 )
 
-ENVIRONMENT = (SNAPSHOT,)
+BLIND = f"{NIGHTPROOF}, witness = false"
+READING = "bench.reading:read"
+
+READS = Row(
+    name="reads",
+    title="A step that reads 10,000 files of 2 KiB",
+    unit="ms",
+    contenders=(
+        Contender(BLIND, READING, {"count": 10_000, "witness": False}, {"count": 1000}),
+        Contender(NIGHTPROOF, READING, {"count": 10_000, "witness": True}, {"count": 1000}),
+    ),
+    bounds=(Bound(NIGHTPROOF, "ratio", 1.1, False, BLIND),),
+    rounds=5,
+    note="Inside the step, files in the page cache. What was read is hashed when the step is "
+    "over, or in another thread while it goes on: in brackets the time to the end of the run.",
+)
+
+ENVIRONMENT = (SNAPSHOT, READS)

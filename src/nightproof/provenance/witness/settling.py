@@ -17,15 +17,19 @@ from nightproof.provenance.witness.reads import HARMLESS, WITHHELD, Read
 from nightproof.provenance.witness.rules import Rules
 
 KEPT_BYTES = 8 * 1024 * 1024
-KEPT_COUNT = 500
-"""So much of what an attempt reads undeclared is kept, so that it can be put back."""
+KEPT_COUNT = 100
+KEPT_SECONDS = 1.0
+"""So much of what an attempt reads undeclared is kept, so that it can be put back.
+
+Every blob is forced to disk: who reads very many files does not wait for all of them."""
 LARGEST = 1 << 30
 """Files larger than this are not hashed."""
 BREATH_EVERY = 16
 BREATH_SECONDS = 0.0002
 """After so many files the interpreter goes to the steps for a moment."""
 
-_PAIR = re.compile(r"""["']?([\w.-]+)["']?\s*[:=]\s*["']?([^\s"',]{6,})""")
+# Bounded and anchored: a megabyte without a blank must not take for ever.
+_PAIR = re.compile(r"""(?<![\w.-])([\w.-]{1,80})["']?\s{0,8}[:=]\s{0,8}["']?([^\s"',]{6,200})""")
 _WHERE = re.compile(r"(HOME|TZ|LANG|LANGUAGE|LC_.*|XDG_.*)$")
 """Harmless variables that lead to other files and answers, and are kept as well."""
 _NUMBER = re.compile(r"[-+\d.eE_]+")
@@ -46,6 +50,7 @@ class Settler:
         self._put = put
         self._left = KEPT_BYTES
         self._kept: dict[str, str] = {}
+        self._keeping = 0.0
         self._sights: dict[str, tuple[tuple[int, ...], Sight]] = {}
 
     def reads(
@@ -86,8 +91,8 @@ class Settler:
         if declared is None:
             return None
         kept = None
-        if not declared and sight.content is not None and not private(path, sight.content):
-            kept = self._keep(sight.digest, sight.content)
+        if not declared and sight.content is not None:
+            kept = self._keep(sight.digest, sight.content, path)
         return read._replace(
             name=readable(path), digest=sight.digest, size=sight.size, declared=declared, kept=kept
         )
@@ -138,14 +143,18 @@ class Settler:
             declared=self.rules.program(path),
         )
 
-    def _keep(self, digest: str | None, content: bytes) -> str | None:
+    def _keep(self, digest: str | None, content: bytes, path: str = "") -> str | None:
+        """The blob with a content; None where it is private, or enough is kept."""
         if digest is None or self._put is None:
             return None
         if digest not in self._kept:
-            if len(content) > min(self._left, SMALL) or len(self._kept) >= KEPT_COUNT:
+            many = len(self._kept) >= KEPT_COUNT or self._keeping > KEPT_SECONDS
+            if many or len(content) > min(self._left, SMALL) or (path and private(path, content)):
                 return None
             self._left -= len(content)
+            started = clock.monotonic()
             self._kept[digest] = self._put(content)
+            self._keeping += clock.monotonic() - started
         return self._kept[digest]
 
 
