@@ -6,19 +6,27 @@ import json
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
-from tests.drift.corpus.pairs import PAIRS
-from tests.drift.corpus.play import Pair, Verdict, play
+from tests.drift.corpus.pairs import EVERY, HARDER, PAIRS
+from tests.drift.corpus.play import ALWAYS, NEVER, UNNAMED, Pair, Verdict, play
 
 
 def chosen(words: list[str]) -> list[Pair]:
-    """The pairs whose name or cause has one of the words; all without words."""
+    """The pairs whose name or cause has one of the words; the corpus without words."""
+    if words == ["harder"]:
+        return HARDER
     return [
         pair
-        for pair in PAIRS
+        for pair in (EVERY if words else PAIRS)
         if not words or any(word in f"{pair.cause or 'clean'}: {pair.name}" for word in words)
     ]
+
+
+def seeded(pairs: list[Pair], shift: int) -> list[Pair]:
+    """The same pairs with other draws of the model server."""
+    return [replace(pair, seed=pair.seed + shift) for pair in pairs]
 
 
 def score(found: list[Verdict]) -> str:
@@ -33,9 +41,13 @@ def score(found: list[Verdict]) -> str:
 def main() -> int:
     """0 where every verdict is right."""
     words = [word for word in sys.argv[1:] if not word.startswith("-")]
+    shift = sum(
+        int(word.removeprefix("--seed=")) for word in sys.argv if word.startswith("--seed=")
+    )
+    explain = NEVER if "--diff" in sys.argv else ALWAYS if "--explain" in sys.argv else UNNAMED
     began = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
-        found = play(chosen(words), Path(folder), explain="--diff" not in sys.argv)
+        found = play(seeded(chosen(words), shift), Path(folder), explain)
     for one in found:
         print(one.told())
         if "-v" in sys.argv:

@@ -14,7 +14,7 @@ from typing import Any
 
 import apsw
 from tests.drift.corpus.play import Act, Broken, Stage
-from tests.drift.corpus.wheels import install
+from tests.drift.corpus.wheels import install, remove
 
 from nightproof.testing.models import ModelServer
 
@@ -57,6 +57,11 @@ def edited(old: str, new: str) -> Act:
         path.write_text(path.read_text().replace(old, new))
 
     return act
+
+
+def uninstalled(stage: Stage) -> None:
+    """Remove the package."""
+    remove(stage.site, "halfcent")
 
 
 def written(place: str, name: str, text: str) -> Act:

@@ -19,6 +19,7 @@ JOBS = Path(__file__).parent / "jobs"
 AT_ONCE = 2
 """So many pairs are played at the same time."""
 STUCK_SECONDS = 120.0
+ALWAYS, NEVER, UNNAMED = "always", "never", "unnamed"
 
 Act = Callable[["Stage"], None]
 
@@ -48,6 +49,10 @@ class Pair:
     """So many replicates are made until one differs: for what varies at a low rate."""
     seed: int = 0
     """Seed of the model server's draws."""
+    after: Act = nothing
+    """What has changed again before `explain` looks."""
+    today: Mapping[str, str] | None = None
+    """Variables in force when `explain` looks; None: those of run B."""
     words: tuple[str, ...] = ()
     """More words of the command that runs B."""
 
@@ -95,13 +100,17 @@ class Stage:
         ran = subprocess.run(
             [sys.executable, "-m", "nightproof", *words],
             cwd=cwd or self.work,
-            env={**self.environ, **environ},
+            env={**self.environ, **self.placed(environ)},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
             timeout=STUCK_SECONDS,
         )
         return ran.returncode, ran.stdout, ran.stderr
+
+    def placed(self, environ: Mapping[str, str]) -> dict[str, str]:
+        """Variables of a pair, with the stage's folder put in for ``{folder}``."""
+        return {name: text.replace("{folder}", str(self.folder)) for name, text in environ.items()}
 
     def document(self, *words: str, environ: Mapping[str, str], codes: Sequence[int]) -> Any:
         """The JSON document of a command. Raises Broken where it ends otherwise."""
@@ -143,6 +152,11 @@ class Verdict:
             return self.cause is None and all(one == {"excluded"} for one in said)
         return self.cause == self.pair.cause
 
+    @property
+    def spared(self) -> bool:
+        """Whether `diff` named the planted cause or none."""
+        return self.documents[0]["cause"] in (None, self.pair.cause)
+
     def told(self) -> str:
         """One line."""
         how = "right" if self.right else "WRONG"
@@ -154,8 +168,11 @@ class Verdict:
         return line + (f" ({self.trouble})" if self.trouble else "")
 
 
-def play(pairs: Sequence[Pair], folder: Path, explain: bool = True) -> list[Verdict]:
-    """Every pair to its verdict; first all runs A, so that time passes before runs B."""
+def play(pairs: Sequence[Pair], folder: Path, explain: str = UNNAMED) -> list[Verdict]:
+    """Every pair to its verdict; first all runs A, so that time passes before runs B.
+
+    `explain` is ALWAYS, NEVER, or UNNAMED: where `diff` names no cause.
+    """
     with ThreadPoolExecutor(AT_ONCE) as pool:
         begun = list(pool.map(lambda pair: _begin(pair, folder), pairs))
         return list(pool.map(lambda one: _end(*one, explain), begun))
@@ -172,7 +189,7 @@ def _begin(pair: Pair, folder: Path) -> tuple[Stage, str]:
     return stage, ""
 
 
-def _end(stage: Stage, trouble: str, explain: bool) -> Verdict:
+def _end(stage: Stage, trouble: str, explain: str) -> Verdict:
     began = time.perf_counter()
     found = Verdict(stage.pair, False, None, "nobody", [], 0.0, trouble)
     with stage.cleanup:
@@ -185,18 +202,20 @@ def _end(stage: Stage, trouble: str, explain: bool) -> Verdict:
     return found
 
 
-def _judge(stage: Stage, found: Verdict, explain: bool) -> None:
+def _judge(stage: Stage, found: Verdict, explain: str) -> None:
     pair = stage.pair
     pair.change(stage)
     for _ in range(pair.tries):
         told = stage.run(pair.b)
-        if told["result"] != stage.first["result"]:
+        if told["status"] != stage.first["status"] or told["result"] != stage.first["result"]:
             break
     words = (stage.runs[0], stage.runs[-1])
     document = stage.document("diff", *words, environ=pair.b, codes=(0, 3))
     found.documents.append(document)
     found.drift, found.cause, found.by = document["drift"], document["cause"], "diff"
-    if explain and found.drift and found.cause is None:
-        document = stage.document("explain", *words, "--yes", environ=pair.b, codes=(0, 3))
+    if found.drift and (explain == ALWAYS or (explain == UNNAMED and found.cause is None)):
+        pair.after(stage)
+        today = pair.b if pair.today is None else pair.today
+        document = stage.document("explain", *words, "--yes", environ=today, codes=(0, 3))
         found.documents.append(document)
         found.cause, found.by = document["cause"], "explain"

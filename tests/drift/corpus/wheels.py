@@ -14,10 +14,7 @@ def install(site: Path, name: str, version: str, files: Mapping[str, str], tag: 
 
     `tag` is its build number: the same version built again is another wheel.
     """
-    for old in site.glob(f"{name}-*.dist-info"):
-        for row in (old / "RECORD").read_text().splitlines():
-            (site / row.partition(",")[0]).unlink(missing_ok=True)
-        shutil.rmtree(old)
+    remove(site, name)
     folder = f"{name}-{version}.dist-info"
     content = {
         **files,
@@ -33,3 +30,11 @@ def install(site: Path, name: str, version: str, files: Mapping[str, str], tag: 
         digest = base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).rstrip(b"=")
         rows.append(f"{path},sha256={digest.decode()},{len(text.encode())}")
     (site / folder / "RECORD").write_text("\n".join([*rows, f"{folder}/RECORD,,"]) + "\n")
+
+
+def remove(site: Path, name: str) -> None:
+    """Remove a distribution, if it is there."""
+    for old in site.glob(f"{name}-*.dist-info"):
+        for row in (old / "RECORD").read_text().splitlines():
+            (site / row.partition(",")[0]).unlink(missing_ok=True)
+        shutil.rmtree(old)
