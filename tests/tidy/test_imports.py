@@ -11,7 +11,7 @@ import pytest
 
 PACKAGES = """
     agents app blobs cli config contract drift durable engines engines.embedded
-    engines.temporal errors journal limits model observe provenance stores stores.objects
+    engines.temporal errors journal limits model observe provenance serving stores stores.objects
     stores.postgres stores.sqlite testing views web workers
 """.split()
 
@@ -25,6 +25,7 @@ PLANTED = [
     ("durable", "def f():\n    from nightproof.app import a", DOWN),
     ("journal", "if TYPE_CHECKING:\n    from nightproof.views import a", DOWN),
     ("cli", "from nightproof.testing import a", DOWN),
+    ("serving", "import nightproof.agents", DOWN),
     ("newroom", "", DOWN),
     ("durable", "from nightproof import step", "The public names are for users"),
     ("model.a", "import nightproof.model.b", "No cycles inside a room"),

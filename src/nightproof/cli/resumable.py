@@ -11,6 +11,7 @@ from nightproof.journal.protocol import Journal
 from nightproof.journal.records import RunFilter, RunRow
 from nightproof.model import clock
 from nightproof.model.states import RunStatus
+from nightproof.serving.recovery import recoverable
 from nightproof.views import open_run
 
 
@@ -21,17 +22,10 @@ def level(row: RunRow) -> str:
 
 async def all_due(journal: Journal, lease_ms: int) -> list[RunRow]:
     """Every run that can go on now and that no live process works on."""
-    now = clock.now_ms()
-    found = []
-    for row in await journal.due(now):
-        if possession(row, now, lease_ms) is Possession.LIVE:
-            continue
-        if row.cancel and await journal.request_cancel(row.id):
-            # Its process died before it could heed the request.
-            note(f"{row.name}  cancelled, as was asked for")
-            continue
-        found.append(row)
-    return found
+    due, cancelled = await recoverable(journal, lease_ms)
+    for row in cancelled:
+        note(f"{row.name}  cancelled, as was asked for")
+    return due
 
 
 async def find(journal: Journal, name: str | None, lease_ms: int) -> RunRow:

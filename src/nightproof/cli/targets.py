@@ -27,11 +27,27 @@ def load(text: str) -> Target:
 
     Raises TargetError that says which part of it is wrong.
     """
+    module, where, name = _imported(text)
+    job, name = _pick(module, name, where)
+    return Target(job, f"{place_of(text)}:{name}")
+
+
+def every(text: str) -> list[Target]:
+    """The job that `text` names, or without a name all jobs of the module itself.
+
+    Raises TargetError as :func:`load` does.
+    """
+    module, where, name = _imported(text)
+    if name is not None:
+        job, name = _pick(module, name, where)
+        return [Target(job, f"{place_of(text)}:{name}")]
+    return [Target(job, f"{place_of(text)}:{name}") for name, job in _own(module).items()]
+
+
+def _imported(text: str) -> tuple[ModuleType, str, str | None]:
     (where, name), path = _split(text), place_of(text)
     module = _import_file(path, where) if isinstance(path, Path) else _import_module(where)
-    found = str(path)
-    job, name = _pick(module, name, where)
-    return Target(job, f"{found}:{name}")
+    return module, where, name
 
 
 def absolute(text: str) -> str:
@@ -169,10 +185,20 @@ def _is_library(file: str) -> bool:
     return "/site-packages/" in file or file.startswith(str(Path(stdlib).parent.parent))
 
 
+def _jobs(module: ModuleType) -> dict[str, Job[Any, Any]]:
+    return {key: value for key, value in vars(module).items() if isinstance(value, Job)}
+
+
+def _own(module: ModuleType) -> dict[str, Job[Any, Any]]:
+    """The jobs that are written in the module; where there is none, those it imports."""
+    jobs = _jobs(module)
+    return {k: v for k, v in jobs.items() if v.fn.__module__ == module.__name__} or jobs
+
+
 def _pick(module: ModuleType, name: str | None, where: str) -> tuple[Job[Any, Any], str]:
-    jobs = {key: value for key, value in vars(module).items() if isinstance(value, Job)}
+    jobs = _jobs(module)
     if name is None:
-        own = {k: v for k, v in jobs.items() if v.fn.__module__ == module.__name__} or jobs
+        own = _own(module)
         if len(own) == 1:
             ((name, job),) = own.items()
             return job, name

@@ -31,6 +31,11 @@ class Timetable(NamedTuple):
     def __str__(self) -> str:
         return f"{self.at or self.cron} {self.tz}"
 
+    @property
+    def place(self) -> tzinfo:
+        """The zone. Raises UsageError where this machine does not know it."""
+        return _zone(self.tz)
+
     def check(self) -> None:
         """Raise UsageError for an unknown zone, or a time that is none."""
         next(self.fires(datetime(2026, 1, 1, tzinfo=UTC)), None)
@@ -40,7 +45,7 @@ class Timetable(NamedTuple):
 
         Raises UsageError for an unknown zone, or a time that is none.
         """
-        place = _zone(self.tz)
+        place = self.place
         start = last = after.astimezone(UTC)
         for moment in self._moments(start, place):
             # By instant: datetimes of one zone would be compared by what the clocks show.

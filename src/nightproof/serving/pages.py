@@ -1,0 +1,82 @@
+"""What a server shows of itself: ``/healthz`` and ``/metrics``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable, Sequence
+
+from nightproof.journal.protocol import Journal
+from nightproof.model import clock
+from nightproof.serving.http import Page
+from nightproof.serving.server import ROUND_SECONDS, Server
+
+Metrics = Callable[[Journal], Awaitable[str]]
+STALE_SECONDS = 15 * ROUND_SECONDS
+"""A server whose last round is longer ago is not well."""
+
+
+async def health(server: Server) -> Page:
+    """200 while it serves; 503 while it drains, hangs or cannot reach its store."""
+    age = clock.monotonic() - server.last_round
+    well = server.rounds and age < STALE_SECONDS and "store" not in server.problems
+    status = "draining" if server.stopping else "ok" if well else "failing"
+    now = clock.now()
+    upcoming = []
+    for one in server.plans:
+        coming = next(one.times.fires(now), None)
+        upcoming.append({"schedule": one.name, "next": coming and coming.isoformat()})
+    document = {
+        "status": status,
+        "lastRoundSeconds": round(age, 3) if server.rounds else None,
+        "schedules": upcoming,
+        "running": list(server.children),
+        "problems": server.problems,
+    }
+    text = json.dumps(document, ensure_ascii=False, indent=2) + "\n"
+    return Page(200 if status == "ok" else 503, text, "application/json")
+
+
+async def metrics(server: Server, more: Sequence[Metrics]) -> Page:
+    """The server's own numbers in Prometheus's text format, and those of `more`."""
+    resumes = sum(key.startswith("resume ") for key in server.children)
+    now = clock.now()
+    parts = [
+        _metric("nightproof_serve_rounds_total", "counter", "Rounds.", [("", server.rounds)]),
+        _metric(
+            "nightproof_serve_running", "gauge", "Child processes, by what they do.",
+            [('{what="resume"}', resumes), ('{what="fire"}', len(server.children) - resumes)],
+        ),
+        _metric(
+            "nightproof_serve_fires_total", "counter", "Nights that ended, by how.",
+            [(_labels(schedule=name, status=status), count)
+             for (name, status), count in sorted(server.fired.items())],
+        ),
+        _metric(
+            "nightproof_serve_resumes_total", "counter", "Resumes that were started.",
+            [("", server.resumed)],
+        ),
+        _metric(
+            "nightproof_serve_problems", "gauge", "What does not work at present.",
+            [("", len(server.problems))],
+        ),
+        _metric(
+            "nightproof_schedule_next_timestamp_seconds", "gauge", "When it is due next.",
+            [(_labels(schedule=one.name), int(coming.timestamp()))
+             for one in server.plans if (coming := next(one.times.fires(now), None))],
+        ),
+    ]  # fmt: skip
+    parts += [await make(server.journal) for make in more]
+    return Page(200, "".join(parts), "text/plain; version=0.0.4; charset=utf-8")
+
+
+def _metric(name: str, kind: str, about: str, samples: Sequence[tuple[str, int]]) -> str:
+    lines = [f"# HELP {name} {about}", f"# TYPE {name} {kind}"]
+    lines += [f"{name}{labels} {value}" for labels, value in samples]
+    return "\n".join(lines) + "\n" if samples else ""
+
+
+def _labels(**given: str) -> str:
+    def quoted(value: str) -> str:
+        return value.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
+
+    return "{" + ",".join(f'{name}="{quoted(value)}"' for name, value in given.items()) + "}"
