@@ -55,6 +55,7 @@ class Job(Generic[C, R]):
         *,
         name: str | None = None,
         deadline: float | timedelta | None = None,
+        stall: float | timedelta | None = None,
         normalise: Sequence[str | Callable[[Any], Any]] = (),
     ) -> None:
         if not inspect.iscoroutinefunction(fn):
@@ -69,6 +70,7 @@ class Job(Generic[C, R]):
         self.fn = fn
         self.name = name or fn.__qualname__.replace("<locals>.", "")
         self.deadline = seconds(deadline, f"@job(deadline=...) of '{self.name}'")
+        self.stall = seconds(stall, f"@job(stall=...) of '{self.name}'")
         self.normalise = _checked(normalise) if normalise else ()
         self.schedules: list[Schedule[C]] = []
         update_wrapper(self, fn, updated=())
@@ -231,6 +233,7 @@ def job(
     *,
     name: str | None = None,
     deadline: float | timedelta | None = None,
+    stall: float | timedelta | None = None,
     normalise: Sequence[str | Callable[[Any], Any]] = (),
 ) -> _JobDecorator: ...
 
@@ -239,7 +242,9 @@ def job(fn: Callable[..., Any] | None = None, /, **options: Any) -> Any:
     """Make a job of an async function that takes one contract.
 
     `deadline` is how long a run may take from its first start, waits and
-    interruptions included; after it the run fails with DeadlineExceeded. `normalise`
+    interruptions included; after it the run fails with DeadlineExceeded. `stall` is how
+    long it may go without a checkpoint before that is an alert (default: the setting
+    ``stall``, 15 minutes). `normalise`
     declares what is no difference between two runs: "times", "ids", "key-order",
     "float" (nine significant digits; "float:6" six), "whitespace", or a function that
     takes an output as JSON data and returns what counts of it. Raises MisuseError for

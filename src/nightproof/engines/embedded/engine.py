@@ -281,10 +281,13 @@ class Engine:
 
 
 def _remembered(launch: Launch) -> bytes:
-    """What a resume or replicate needs besides the contract: where relative paths start, the level."""
+    """What a resume or replicate needs besides the contract: where relative paths start,
+    the level; and what a watcher needs: after how long it has stalled."""
     kept: dict[str, Any] = {"effects": True} if launch.options.effects else {}
     if (folder := launch.contract.source_folder) is not None:
         kept["folder"] = str(folder.absolute())
+    if launch.job.stall is not None:
+        kept["stall"] = launch.job.stall  # for the watcher, which does not load jobs
     if level := os.environ.get("NIGHTPROOF_ISOLATION"):
         kept["isolate"] = level
     return json.dumps(kept).encode()
