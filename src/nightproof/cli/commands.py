@@ -8,7 +8,13 @@ from typing import Annotated, Any
 
 import typer
 
-from nightproof.cli import demo_commands, drift_commands, manifest_commands, night_commands
+from nightproof.cli import (
+    alert_commands,
+    demo_commands,
+    drift_commands,
+    manifest_commands,
+    night_commands,
+)
 from nightproof.cli.contract_commands import contract_app
 from nightproof.cli.env_commands import env_app
 from nightproof.cli.key_commands import keys_app
@@ -373,6 +379,7 @@ demo_commands.register(app)
 drift_commands.register(app)
 manifest_commands.register(app)
 night_commands.register(app)
+alert_commands.register(app)
 
 
 def options_of(command: str) -> set[str]:

@@ -281,8 +281,10 @@ class Engine:
 
 
 def _remembered(launch: Launch) -> bytes:
-    """What a resume or replicate needs besides the contract: where relative paths start,
-    the level; and what a watcher needs: after how long it has stalled."""
+    """What a resume or replicate needs besides the contract: where relative paths start, the level.
+
+    And what a watcher needs: after how long the run has stalled.
+    """
     kept: dict[str, Any] = {"effects": True} if launch.options.effects else {}
     if (folder := launch.contract.source_folder) is not None:
         kept["folder"] = str(folder.absolute())
