@@ -134,6 +134,7 @@ class App:
         self.settings = settings
         self.journal = journal if journal is not None else open_journal(settings)
         self.blobs = open_blobs(settings)
+        self._key_is_good = False
         self.engine = Engine(self.journal, self.blobs, settings, artifacts_root(settings), boot)
 
     async def run(
@@ -149,6 +150,7 @@ class App:
     ) -> Outcome:
         """Check the contract, then run or resume the job."""
         checking.ensure_clean(contract)
+        self._refuse_a_bad_key()
         return await self.engine.run(
             Launch(
                 job,
@@ -161,6 +163,17 @@ class App:
                 notes=notes or {},
             )
         )
+
+    def _refuse_a_bad_key(self) -> None:
+        """A key that cannot sign is noticed before anything is done, not at the end."""
+        if self._key_is_good:
+            return
+        folder = config.keys_folder(self.settings.keys)
+        if os.path.lexists(f"{folder}/{config.PRIVATE_KEY}"):
+            from nightproof.provenance.signing import signer  # only for those who have a key
+
+            signer(folder)
+        self._key_is_good = True
 
     async def verify(self, contract: Any) -> None:
         """Refuse datasets that are not what the contract says, before any step."""

@@ -16,6 +16,8 @@ from typing import Any, Literal
 from nightproof.errors import ConfigError
 
 DEFAULT_STORE = "sqlite:///.nightproof/journal.db"
+PRIVATE_KEY = "signing.key"
+"""The file in the folder of keys that signs manifests."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -138,6 +140,14 @@ _SWITCHES = {"witness", "keep_reads"}
 _WORDS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 HANDED_OVER = "NIGHTPROOF_SETTINGS"
 """Set for an isolated attempt: the settings that its parent found, as JSON, in place of files."""
+
+
+def keys_folder(given: str = "") -> Path:
+    """Where keys are: `given`, or ``nightproof`` in the user's configuration folder."""
+    if given:
+        return Path(given)
+    base = os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")  # noqa: PTH111 - must not raise without a home
+    return Path(base) / "nightproof"
 
 
 def load(

@@ -93,17 +93,35 @@ def test_a_foreign_signature_is_found(night, night_contract, tmp_path):
     assert [problem.message for problem in said] == ["it is not signed, and a key was given"]
 
 
-def test_a_key_that_others_may_read_stops_the_run_before_its_end(night, night_contract):
-    """All work is recorded; with the permissions put right, a resume does nothing again."""
+def test_a_key_that_others_may_read_is_refused_before_the_run(night, night_contract):
+    """Nothing is done with it, and nothing recorded."""
     keys = signing.new_keys(night.folder / "keys")
     keys.private.chmod(0o640)
-    refused = night.run(report, night_contract(n=3), keys=str(night.folder / "keys"))
+    with pytest.raises(ConfigError, match="mode 0640"):
+        night.run(report, night_contract(n=3), keys=str(night.folder / "keys"))
+    assert list(night.folder.rglob("*.manifest.json")) == []
+
+
+def test_a_key_that_is_spoilt_meanwhile_stops_the_run_before_its_end(night, night_contract):
+    """All work is recorded; with the permissions put right, a resume does nothing again."""
+    keys = signing.new_keys(night.folder / "keys")
+
+    @job(name="spoilt")
+    async def main(contract: night_contract) -> None:
+        await artifact("a.txt", "a")
+        keys.private.chmod(0o640)
+
+    refused = night.run(main, night_contract(n=3), keys=str(night.folder / "keys"))
     assert isinstance(refused.error, ConfigError)
-    assert "mode 0640" in refused.error.message
     assert refused.status is RunStatus.RUNNING
     assert list(night.folder.rglob("*.manifest.json")) == []
     keys.private.chmod(0o600)
-    outcome = night.run(report, night_contract(n=3), keys=str(night.folder / "keys"))
+
+    @job(name="spoilt")
+    async def again(contract: night_contract) -> None:
+        await artifact("a.txt", "a")
+
+    outcome = night.run(again, night_contract(n=3), keys=str(night.folder / "keys"))
     assert (outcome.status, outcome.executed) == (RunStatus.COMPLETED, 0)
     assert manifest_of(outcome).exists()
 

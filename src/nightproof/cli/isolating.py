@@ -32,7 +32,6 @@ from nightproof.provenance.isolation import slot as slots
 from nightproof.provenance.isolation.handover import LEVELS, Handover
 from nightproof.provenance.isolation.slot import Slot
 from nightproof.provenance.isolation.surroundings import carried, declared, fixed
-from nightproof.provenance.signing import keys_folder
 
 _PATHS = ("blobs", "artifacts")
 
@@ -211,7 +210,7 @@ def _absolute(settings: Settings, origin: Path) -> Settings:
     journal = app.places(settings.store).journal
     if journal != ":memory:":
         paths["store"] = f"sqlite:///{journal}"
-    paths["keys"] = str(keys_folder(settings.keys).absolute())
+    paths["keys"] = str(config.keys_folder(settings.keys).absolute())
     paths["files"] = [str(origin / Path(name).expanduser()) for name in settings.files]
     return settings.override(**paths)
 

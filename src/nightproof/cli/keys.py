@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from nightproof import config
 from nightproof.cli.session import Session, emit
 from nightproof.provenance import signing
 
 
 def new(session: Session, folder: Path | None) -> int:
     """Make a key in `folder`, by default where runs look for one."""
-    usual = signing.keys_folder(session.settings().keys)
+    usual = config.keys_folder(session.settings().keys)
     made = signing.new_keys(folder or usual)
     if session.json:
         emit({"keyid": made.keyid, "private": str(made.private), "public": str(made.public)})

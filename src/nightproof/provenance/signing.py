@@ -13,6 +13,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from nightproof.config import PRIVATE_KEY as PRIVATE_NAME
 from nightproof.errors import ConfigError
 from nightproof.model.canonical import canonical, sha256_hex
 
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     )
 
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
-PRIVATE_NAME = "signing.key"
 PUBLIC_NAME = "signing.pub"
 _OTHERS = 0o077
 _INSTALL = "Install it with `pip install 'nightproof[sign]'`."
@@ -43,14 +43,6 @@ class Signed(NamedTuple):
     payload: bytes
     keyid: str
     signature: bytes
-
-
-def keys_folder(given: str = "") -> Path:
-    """Where keys are: `given`, or ``nightproof`` in the user's configuration folder."""
-    if given:
-        return Path(given)
-    base = os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")  # noqa: PTH111 - must not raise without a home
-    return Path(base) / "nightproof"
 
 
 def new_keys(folder: Path) -> Keys:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePath
 from typing import Any, NamedTuple
 
+from nightproof.config import keys_folder
 from nightproof.contract.patterns import PROMPT, uri_keys
 from nightproof.engines.embedded.files import write_atomically
 from nightproof.engines.embedded.run import Run
@@ -24,7 +25,7 @@ from nightproof.provenance.manifest.statement import (
     predicate,
     statement,
 )
-from nightproof.provenance.signing import Signer, keys_folder, signer
+from nightproof.provenance.signing import Signer, signer
 
 
 class Written(NamedTuple):
