@@ -28,8 +28,8 @@ READS = Row(
     title="A step that reads 10,000 files of 2 KiB",
     unit="ms",
     contenders=(
-        Contender(BLIND, READING, {"count": 10_000, "witness": False}, {"count": 1000}),
-        Contender(NIGHTPROOF, READING, {"count": 10_000, "witness": True}, {"count": 1000}),
+        Contender(BLIND, READING, {"count": 10_000, "witness": False}, {"count": 5000}),
+        Contender(NIGHTPROOF, READING, {"count": 10_000, "witness": True}, {"count": 5000}),
     ),
     bounds=(Bound(NIGHTPROOF, "ratio", 1.1, False, BLIND),),
     rounds=5,

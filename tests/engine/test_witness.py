@@ -3,9 +3,11 @@
 import asyncio
 import json
 import os
+import signal
 import socket
 import sqlite3
 import subprocess
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from pathlib import Path
@@ -14,6 +16,7 @@ from typing import Literal
 import pytest
 
 from nightproof import Contract, Dataset, artifact, job, step
+from nightproof.durable.context import current
 from nightproof.engines.embedded import witnessing
 from nightproof.errors import StepFailed, UndeclaredRead
 from nightproof.model.states import RunStatus
@@ -442,5 +445,34 @@ def test_threads_without_a_step_are_not_taken_for_a_run(reads, night_contract, t
     def load(names: list[str]) -> int:
         with ThreadPoolExecutor(1) as pool:
             return len(pool.submit(path.read_bytes).result())
+
+    assert reads(one_step(night_contract, load)) == {}
+
+
+def test_a_forked_child_waits_for_no_thread_of_its_parent(reads, night_contract, tmp_path):
+    """A thread may be sorting what was heard just when a step forks."""
+
+    def load(names: list[str]) -> int:
+        held, let_go = threading.Event(), threading.Event()
+        heard = current.get().runtime.heard
+
+        def hold():
+            with heard._lock:
+                held.set()
+                let_go.wait()
+
+        thread = threading.Thread(target=hold)
+        thread.start()
+        held.wait()
+        child = os.fork()
+        if not child:
+            signal.alarm(10)
+            (tmp_path / "made-by-child").write_text("1")
+            os._exit(0)
+        _, status = os.waitpid(child, 0)
+        let_go.set()
+        thread.join()
+        assert status == 0
+        return 1
 
     assert reads(one_step(night_contract, load)) == {}

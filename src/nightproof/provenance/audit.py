@@ -50,6 +50,12 @@ def install(where: Callable[[], Any]) -> None:
         _patch_look_ups(socket)
     sys.addaudithook(_hook(where))
 
+    def forked() -> None:
+        for heard in {*_hears(where()), *filter(None, (_process,))}:
+            heard.unlock()
+
+    os.register_at_fork(after_in_child=forked)
+
 
 def own() -> Heard:
     """Hear code outside of runs too: this process works for nothing but runs."""
@@ -96,7 +102,8 @@ def _hook(where: Callable[[], Any]) -> Callable[[str, tuple[Any, ...]], None]:
                 opened(_hears(at), at, args)
                 return
             log = heard.log
-            if len(log) < EXACT:
+            count = len(log)
+            if count < EXACT:
                 by = reader(frame(1))
                 if by is not None:
                     log.append((args[0], at, by))
@@ -104,7 +111,7 @@ def _hook(where: Callable[[], Any]) -> Callable[[str, tuple[Any, ...]], None]:
                         heard.sort()
                 return
             log.append((args[0], at, None))
-            if len(log) > BACKLOG:
+            if count > BACKLOG:
                 heard.sort()
         elif (act := ACTS.get(event)) is not None:
             at = where()

@@ -16,7 +16,7 @@ MANY = 20
 """So many calls of one step are told apart in what they read; further ones are put together."""
 MOST = 200_000
 """So many different reads an attempt may make; then no more are recorded."""
-EXACT = 500
+EXACT = 200
 """So many files may wait to be sorted; who opens more at that speed is taken for the last one.
 
 To look up the caller costs more than all the rest, and a loop over files has one."""
@@ -86,6 +86,10 @@ class Heard:
                 last = last if reader is None else reader
                 if path := absolute(given):
                     self.add("file", path, path, *place(self, where), last)
+
+    def unlock(self) -> None:
+        """In a forked child: the thread that held the lock is not there."""
+        self._lock = RLock()
 
     def take(self) -> list[Sound]:
         """What is new since the last call."""
