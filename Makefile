@@ -10,13 +10,16 @@ OURSELVES := --no-deps --no-build-isolation --editable .
 export PIP_ROOT_USER_ACTION := ignore
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint drill bench lock clean
+.PHONY: help demo demo-revenue test lint drill bench lock clean
 
 help:  ## what can be made
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 8
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 16
 
 demo: .venv/.run  ## the main job on real data, with a kill and a drift
 	$(BIN)/nightproof demo $(ARGS)
+
+demo-revenue: .venv/.revenue  ## the nightly pipeline through 429, 401, 503, resets and kill -9
+	PYTHONPATH=examples $(BIN)/python -m daily_revenue.demo $(ARGS)
 
 test: lint  ## lint, then every test except the drills
 	$(BIN)/python -m pytest -m "not drill" $(ARGS)
@@ -34,9 +37,9 @@ bench: .bench/.all  ## measure against the peers, on this machine
 	.bench/bin/python -m compileall -q src
 	.bench/bin/python -m bench $(ARGS)
 
-# dev and bench are constrained by run, so run comes first. Options: ARGS=--upgrade
+# run constrains the others, revenue constrains dev: hence the order. Options: ARGS=--upgrade
 lock:  ## write requirements/*.txt again from requirements/*.in (needs uv)
-	cd requirements && for list in run dev bench; do \
+	cd requirements && for list in run revenue dev bench; do \
 		uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 			--no-emit-index-url --no-annotate --no-header $(ARGS) \
 			$$list.in --output-file $$list.txt || exit 1; \
@@ -52,6 +55,10 @@ clean:  ## remove the environments and every cache
 	$(BIN)/$(PIP) --require-hashes -r requirements/run.txt
 	$(BIN)/$(PIP) $(OURSELVES)
 	$(BIN)/python -m compileall -q src
+	@touch $@
+
+.venv/.revenue: requirements/revenue.txt .venv/.run
+	$(BIN)/$(PIP) --require-hashes -r requirements/revenue.txt
 	@touch $@
 
 .venv/.dev: requirements/dev.txt .venv/.run

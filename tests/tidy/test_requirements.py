@@ -35,7 +35,7 @@ def test_run_in_holds_the_package_s_dependencies(root: Path):
     assert set(project["build-system"]["requires"]) <= asked
 
 
-@pytest.mark.parametrize("name", ["run", "dev", "bench"])
+@pytest.mark.parametrize("name", ["run", "revenue", "dev", "bench"])
 def test_locks_are_complete(root: Path, name: str):
     """Whatever a list asks for is pinned, exactly, with hashes."""
     folder = root / "requirements"
@@ -45,9 +45,21 @@ def test_locks_are_complete(root: Path, name: str):
     assert [e for e in locked.values() if "==" not in e or "--hash=sha256:" not in e] == []
 
 
-@pytest.mark.parametrize("name", ["dev", "bench"])
-def test_locks_agree(root: Path, name: str):
-    """Tests and benchmarks run on the same versions as the package."""
+@pytest.mark.parametrize(
+    ("inner", "outer"),
+    [("run", "revenue"), ("run", "dev"), ("run", "bench"), ("revenue", "dev")],
+)
+def test_locks_agree(root: Path, inner: str, outer: str):
+    """Demo, tests and benchmarks run on the same versions as the package."""
     folder = root / "requirements"
-    run, other = pins(folder / "run.txt"), pins(folder / f"{name}.txt")
-    assert {package: other.get(package) for package in run} == run
+    less, more = pins(folder / f"{inner}.txt"), pins(folder / f"{outer}.txt")
+    assert {package: more.get(package) for package in less} == less
+
+
+def test_the_extra_of_the_pipeline_is_in_its_list(root: Path):
+    """revenue.in has what a user gets with `nightproof[revenue]`."""
+    project = tomllib.loads((root / "pyproject.toml").read_text("utf-8"))
+    extra = project["project"]["optional-dependencies"]["revenue"]
+    folder = root / "requirements"
+    asked = wanted(folder / "revenue.in") | wanted(folder / "run.in")
+    assert set(extra) - asked == set()
