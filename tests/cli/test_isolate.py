@@ -239,6 +239,10 @@ def test_twenty_weekly_reports_are_byte_identical(tmp_path):
             "--isolate", "L1", given=written,
         )  # fmt: skip
         assert ran.code == 0, ran.err
+        manifest = json.loads(Path(ran.json["artifacts"][0]["manifest"]).read_bytes())
+        fixed = manifest["predicate"]["runDetails"]["metadata"]["isolation"]
+        assert fixed["level"] == "L1"
+        assert {"PYTHONHASHSEED=0", "TZ=UTC", "LC_ALL=C.UTF-8"} <= set(fixed["environment"])
         return {
             Path(one["path"]).name: hashlib.sha256(Path(one["path"]).read_bytes()).hexdigest()
             for one in ran.json["artifacts"]

@@ -33,7 +33,10 @@ CHILDREN = 500
 _PAGE = 500
 _TAKEN = {Kind.VALUE: "value", Kind.WAIT: "wait", Kind.SIGNAL: "signal"}
 _KINDS = (Kind.EVENT, Kind.CHILD, *_TAKEN)
-_MARKS = tuple(f'"{kind}"'.encode() for kind in ("witness", served.KIND, prompted.KIND, MANIFEST))
+ISOLATION = "isolation"
+_MARKS = tuple(
+    f'"{kind}"'.encode() for kind in ("witness", served.KIND, prompted.KIND, ISOLATION, MANIFEST)
+)
 _HOME = re.compile(r"^(?:/home/[^/]+|/Users/[^/]+|/root)(?=/|$)")
 _SAID = ("contract", "setting", "prompt")
 """How `declared` begins where somebody has written it down."""
@@ -44,6 +47,7 @@ class Outside:
     """What came from outside, as the manifest has it."""
 
     witness: dict[str, Any] | None
+    isolation: dict[str, Any] | None
     models: list[dict[str, Any]]
     prompts: list[dict[str, Any]]
     taken: dict[str, Any] | None
@@ -52,6 +56,7 @@ class Outside:
         """By the names that they have in ``runDetails.metadata``; only what there is."""
         found = {
             "witness": self.witness,
+            "isolation": self.isolation,
             "models": self.models,
             "prompts": self.prompts,
             "taken": self.taken,
@@ -63,6 +68,7 @@ class Outside:
 class _Gathered:
     levels: dict[tuple[int, int], str] = field(default_factory=dict)
     reads: list[Read] = field(default_factory=list)
+    isolation: dict[str, Any] | None = None
     lost: int = 0
     cut: bool = False
     served: list[served.Served] = field(default_factory=list)
@@ -94,7 +100,13 @@ async def outside(reader: Reader, blobs: witness.reads.Source, row: RunRow) -> O
                 continue
             known.add(name)
             waiting.append(name)
-    return Outside(_witness(found, unread), _models(found.served), _prompts(found), _taken(found))
+    return Outside(
+        _witness(found, unread),
+        found.isolation,
+        _models(found.served),
+        _prompts(found),
+        _taken(found),
+    )
 
 
 async def _gather(
@@ -142,6 +154,13 @@ async def _event(
             found.lost += 1
     elif kind == "snapshot" and "witness" in note:
         found.levels.setdefault(attempt, str(note["witness"]))
+    elif kind == ISOLATION:
+        # Of several attempts the last: that is the one which delivered.
+        found.isolation = {
+            "level": note.get("level"),
+            "environment": sorted(note.get("environment") or ()),
+            "declaredVariables": sorted(note.get("declared") or ()),
+        }
     elif kind == served.KIND:
         found.served.append(served.decoded(note))
     elif kind == prompted.KIND:
