@@ -85,7 +85,9 @@ class Mapper:
             return None
         progress = self.run.progress.of(self.step.name)
         progress.total = (progress.total or 0) + total
-        self.run.note("map", {"step": self.step.name, "total": total})
+        quotas = [one.name for one in self.step.quotas]
+        told = {"step": self.step.name, "total": total, **({"quotas": quotas} if quotas else {})}
+        self.run.note("map", told)
         return total
 
     async def collect(self) -> list[Any]:

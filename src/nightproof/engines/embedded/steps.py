@@ -287,7 +287,11 @@ class Steps:
             if delay is None:
                 raise await self.failed(step, parts, fp, label, code, error, notes) from error
             self._note_retry(step, label, error, delay, len(notes))
-            await run.waits.backoff(delay, verdict, f"{step.where}: {brief(error)}")
+            what = f"{step.where}: {brief(error)}"
+            if verdict.kind is Verdict.EXHAUSTED and step.quotas:
+                names = ", ".join(f"quota '{one.name}'" for one in step.quotas)
+                what += f" ({names})"  # by this `nightproof quotas` knows who waits
+            await run.waits.backoff(delay, verdict, what)
             if run.halting:
                 run.active -= 1
                 try:
