@@ -9,9 +9,10 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import json
+import os
 import sys
 from collections.abc import Sequence
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
@@ -88,6 +89,28 @@ def daily_contract(
         "fx": {"uri": path.as_uri(), "sha256": hashlib.sha256(path.read_bytes()).hexdigest()},
         "revision": revision,
     }
+
+
+def nightly_contract(fire: datetime) -> DailyRevenue:
+    """The contract of the night that was due at `fire`: yesterday's day, as seen then.
+
+    Countries and apps are those of the file that DAILY_REVENUE_CATALOGUE names (JSON with
+    ``countries`` and ``apps``); the simulator's where it is not set. Raises
+    FileNotFoundError without that file or the rates.
+    """
+    document = daily_contract(Window.yesterday(ZONE, fire).date, *catalogue())
+    return DailyRevenue.model_validate(document)
+
+
+def catalogue() -> tuple[list[str], list[dict[str, Any]]]:
+    """The countries and apps that a night asks for."""
+    file = os.environ.get("DAILY_REVENUE_CATALOGUE", "")
+    if file:
+        found = json.loads(Path(file).read_text(encoding="utf-8"))
+        return found["countries"], found["apps"]
+    from .simulator.data import COUNTRIES
+
+    return list(COUNTRIES), simulated_apps()
 
 
 def simulated_apps() -> list[dict[str, Any]]:

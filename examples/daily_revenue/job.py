@@ -7,7 +7,7 @@ report. The body decides; the steps do the work; the clients know nothing of ste
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -33,7 +33,7 @@ from .clients import admob, appstore, database, google, play, slack
 from .clients.admob import AdReport
 from .clients.database import Stored
 from .clients.slack import Posted
-from .contract import AppRef, DailyRevenue
+from .contract import AppRef, DailyRevenue, nightly_contract
 from .credentials import setting
 from .figures import Anomaly, AppDay, CountryDay
 from .report import Report
@@ -233,3 +233,9 @@ async def daily_revenue(contract: DailyRevenue) -> Summary:
         message=posted,
         report_sha256=file.sha256,
     )
+
+
+@daily_revenue.nightly("04:30", tz="Asia/Tokyo")
+def tonight(fire: datetime) -> DailyRevenue:
+    """Noon in Los Angeles: the day that ended there twelve hours ago."""
+    return nightly_contract(fire)

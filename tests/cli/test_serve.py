@@ -145,6 +145,7 @@ def test_missed_nights_are_bounded(nights):
     assert [one["status"] for one in once.json["ended"]] == ["completed"] * 4
     assert [call for call in nights.calls() if not call.startswith("stored")] == missed[-4:]
     again = nights("serve", "nights.py", "--once", "--json")
+    assert again.code == 0, again.err
     assert again.json["ended"] == []
 
 

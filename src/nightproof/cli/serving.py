@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,16 +16,16 @@ from nightproof.cli import signals, targets
 from nightproof.cli.session import Session, emit, note
 from nightproof.config import Settings
 from nightproof.errors import UsageError
+from nightproof.journal.protocol import Journal
 from nightproof.model import clock
+from nightproof.observe import Watcher
 from nightproof.serving import pages
 from nightproof.serving.children import Ended
 from nightproof.serving.http import Listener
 from nightproof.serving.reading import Targets
-from nightproof.serving.server import Server, Watcher
+from nightproof.serving.server import Server
 
 LOOPBACK = "127.0.0.1"
-WATCHERS: tuple[Watcher, ...] = ()
-METRICS: tuple[pages.Metrics, ...] = ()
 KILL_AFTER_SECONDS = 5.0
 """How much longer than its grace a child may take to stop."""
 
@@ -46,13 +47,25 @@ async def _serve(
     source = Targets([targets.absolute(text) for text in wanted], files)
     journal = app.open_journal(settings)
     say = _to_stderr if session.json else _to_stdout
+    watcher = Watcher(settings)
+
+    async def watch(journal: Journal) -> None:
+        for incident in await watcher(journal):
+            say(str(incident).replace("\n", "\n          "))
+        for problem in watcher.problems:
+            say(problem)
+
     server = Server(
-        journal, source, say, int(settings.lease * 1000), session.store, parallel, WATCHERS
-    )
-    listener = Listener(
-        {"/healthz": lambda: pages.health(server), "/metrics": lambda: pages.metrics(server, METRICS)},
-        say,
+        journal, source, say, int(settings.lease * 1000), timedelta(seconds=settings.late),
+        session.store, parallel, watch, watcher.interval,
     )  # fmt: skip
+    listener = Listener(
+        {
+            "/healthz": lambda: pages.health(server),
+            "/metrics": lambda: pages.metrics(server, watcher.metrics),
+        },
+        say,
+    )
     try:
         await app.boot(journal, "serve")
         await server.load()
@@ -66,6 +79,7 @@ async def _serve(
         say(f"serving on http://{LOOPBACK}:{at}/healthz (pid {os.getpid()})")
         await server.serve()
         await _drain(server, settings)
+        await server.rest()
         say("drained")
         return 0
     finally:

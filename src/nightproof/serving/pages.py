@@ -36,7 +36,7 @@ async def health(server: Server) -> Page:
     return Page(200 if status == "ok" else 503, text, "application/json")
 
 
-async def metrics(server: Server, more: Sequence[Metrics]) -> Page:
+async def metrics(server: Server, more: Metrics) -> Page:
     """The server's own numbers in Prometheus's text format, and those of `more`."""
     resumes = sum(key.startswith("resume ") for key in server.children)
     now = clock.now()
@@ -65,7 +65,7 @@ async def metrics(server: Server, more: Sequence[Metrics]) -> Page:
              for one in server.plans if (coming := next(one.times.fires(now), None))],
         ),
     ]  # fmt: skip
-    parts += [await make(server.journal) for make in more]
+    parts.append(await more(server.journal))
     return Page(200, "".join(parts), "text/plain; version=0.0.4; charset=utf-8")
 
 

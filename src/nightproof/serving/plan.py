@@ -10,9 +10,6 @@ from typing import Any, NamedTuple
 from nightproof.durable.schedule import Schedule
 from nightproof.model.timetable import Timetable
 
-LATE = timedelta(hours=1)
-"""What is due for longer was missed."""
-
 
 class Planned(NamedTuple):
     """A schedule, and the target by which another process finds its job."""
@@ -42,10 +39,13 @@ class Planned(NamedTuple):
             "catchUp": self.catch_up,
         }
 
-    def due(self, since: datetime, now: datetime) -> list[datetime]:
-        """The times up to `now` that should have run, oldest first; none up to `since`."""
+    def due(self, since: datetime, now: datetime, late: timedelta) -> list[datetime]:
+        """The times up to `now` that should have run, oldest first; none up to `since`.
+
+        What was due longer ago than `late` was missed.
+        """
         if self.missed == "skip":
-            return self.times.last(1, max(since, now - LATE), now)
+            return self.times.last(1, max(since, now - late), now)
         return self.times.last(self.catch_up, since, now)
 
 

@@ -8,10 +8,10 @@ owner.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from nightproof.errors import NightproofError
@@ -21,14 +21,14 @@ from nightproof.journal.schedules import ScheduleRow
 from nightproof.model import clock
 from nightproof.serving.children import Children, Ended
 from nightproof.serving.patience import Patience
-from nightproof.serving.plan import LATE, Planned
+from nightproof.serving.plan import Planned
 from nightproof.serving.recovery import recoverable
 
 ROUND_SECONDS = 2.0
 """How often the store is asked; what is due starts at most so much later."""
-WATCH_SECONDS = 15.0
 SEEN_SECONDS = 60.0
 Watcher = Callable[[Journal], Awaitable[None]]
+"""Looks at the store now and then; it may take its time."""
 
 
 class Source(Protocol):
@@ -51,11 +51,14 @@ class Server:
     source: Source
     say: Callable[[str], None]
     lease_ms: int
+    late: timedelta
+    """What was due longer ago was missed."""
     store: str | None = None
     """Given to children that are not to find the store by themselves."""
     parallel: int = 4
     """How many nights that are late, and runs that are resumed, may be under way at once."""
-    watchers: Sequence[Watcher] = ()
+    watcher: Watcher | None = None
+    watch_seconds: float = 15.0
     plans: list[Planned] = field(default_factory=list)
     since: dict[str, datetime] = field(default_factory=dict)
     problems: dict[str, str] = field(default_factory=dict)
@@ -75,6 +78,7 @@ class Server:
         self.patience = Patience()
         self.wake = asyncio.Event()
         self._seen = self._watched = float("-inf")
+        self._watching: asyncio.Task[None] | None = None
 
     def stop(self) -> None:
         """Start nothing more, and let :meth:`serve` return."""
@@ -105,14 +109,21 @@ class Server:
             if not len(self.children):
                 break
             await self.children.wait()
+        await self.rest()
+        await self._watch()
         return self.ends
+
+    async def rest(self) -> None:
+        """Let the watcher finish what it is at."""
+        if self._watching is not None:
+            await self._watching
 
     async def round(self) -> None:
         """Look once at everything; what does not work is a problem, not an end."""
         await self._try("targets", self._reload)
         await self._try("store", self._start_due)
         await self._try("store", self._recover)
-        await self._watch()
+        self._watch_now_and_then()
         self.rounds += 1
         self.last_round = clock.monotonic()
 
@@ -155,7 +166,7 @@ class Server:
 
     async def _open(self, one: Planned) -> list[datetime]:
         """The times of a schedule that no run is there for."""
-        due = one.due(self.since[one.name], clock.now())
+        due = one.due(self.since[one.name], clock.now(), self.late)
         if not due:
             return []
         first, last = (int(moment.timestamp() * 1000) for moment in (due[0], due[-1]))
@@ -167,7 +178,7 @@ class Server:
         key = f"{one.name} {fire.isoformat()}"
         if key in self.children or not self.patience.may(key):
             return
-        late = clock.now() - fire > LATE
+        late = clock.now() - fire > self.late
         # A night that is due waits for nobody; missed ones follow each other.
         if late and (self._busy() or any(k.startswith(f"{one.name} ") for k in self._late())):
             return
@@ -212,18 +223,22 @@ class Server:
         self.say(f"{end.label}:{name} {end.how} ({end.seconds:.1f} s)")
         self.wake.set()
 
+    def _watch_now_and_then(self) -> None:
+        """Beside the rounds: an alert that hangs must not hold up a night."""
+        due = clock.monotonic() - self._watched >= self.watch_seconds
+        if due and (self._watching is None or self._watching.done()):
+            self._watched = clock.monotonic()
+            self._watching = asyncio.ensure_future(self._watch())
+
     async def _watch(self) -> None:
-        if clock.monotonic() - self._watched < WATCH_SECONDS:
+        if self.watcher is None:
             return
-        self._watched = clock.monotonic()
-        for watcher in self.watchers:
-            name = getattr(watcher, "__name__", type(watcher).__name__)
-            try:
-                await watcher(self.journal)
-            except Exception as error:  # noqa: BLE001 - a watcher that fails must not stop the night
-                told = f"{type(error).__name__}: {error}"
-                if self.problems.get(name) != told:
-                    self.say(f"{name} failed: {told}")
-                self.problems[name] = told
-            else:
-                self.problems.pop(name, None)
+        try:
+            await self.watcher(self.journal)
+        except Exception as error:  # noqa: BLE001 - a watcher that fails must not stop the night
+            told = f"{type(error).__name__}: {error}"
+            if self.problems.get("watcher") != told:
+                self.say(f"the watcher failed: {told}")
+            self.problems["watcher"] = told
+        else:
+            self.problems.pop("watcher", None)
