@@ -9,14 +9,14 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from tests.drift.corpus.pairs import EVERY, HARDER, PAIRS
+from tests.drift.corpus.pairs import EVERY, HARDER, PAIRS, UNSEEN
 from tests.drift.corpus.play import ALWAYS, NEVER, UNNAMED, Pair, Verdict, play
 
 
 def chosen(words: list[str]) -> list[Pair]:
     """The pairs whose name or cause has one of the words; the corpus without words."""
-    if words == ["harder"]:
-        return HARDER
+    if words in (["harder"], ["unseen"]):
+        return HARDER if words == ["harder"] else UNSEEN
     return [
         pair
         for pair in (EVERY if words else PAIRS)

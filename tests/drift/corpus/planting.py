@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import struct
 import threading
@@ -134,6 +135,31 @@ def due_later(stage: Stage) -> None:
 def until_due(stage: Stage) -> None:
     """Wait until run B is too late."""
     time.sleep(max(0.0, stage.contract["cutoff"] - time.time()) + 0.1)
+
+
+def ratebook(version: str, rates: str) -> Act:
+    """Install a package that holds a data file."""
+    files = {"ratebook/__init__.py": "", "ratebook/rates.csv": rates}
+    return lambda stage: install(stage.site, "ratebook", version, files)
+
+
+def linked(name: str, rate: str) -> Act:
+    """Let the link `current` lead to a folder with a rate."""
+
+    def act(stage: Stage) -> None:
+        folder = stage.folder / "data" / name
+        folder.mkdir()
+        (folder / "rate").write_text(rate)
+        link = stage.folder / "data" / "current"
+        link.unlink(missing_ok=True)
+        link.symlink_to(name)
+
+    return act
+
+
+def aged(seconds: int) -> Act:
+    """Set the time at which the input was written."""
+    return lambda stage: os.utime(stage.folder / "data" / "input.csv", (seconds, seconds))
 
 
 class Host:
