@@ -78,6 +78,10 @@ class Witness:
             self._before = [sound for sound in process.fresh if sound.step == IMPORT]
             self._cursor = len(process.fresh)
         if strict:
+            from nightproof.provenance.witness import words  # noqa: F401 - see below
+
+            # Nothing may be imported while a read is judged: that would be judged in turn.
+            self._settler()
             for sound in self._before:
                 self._judge(sound)
             heard.judge = self._judge
