@@ -2,9 +2,7 @@
 
 import json
 import sys
-import threading
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
@@ -16,33 +14,6 @@ from nightproof.observe.sinks import configured
 AT = datetime(2026, 10, 15, 4, 30, tzinfo=UTC)
 STALLED = Incident("stalled:a", "stalled", "main", "main-1", AT, None, "no <checkpoint> & more")
 OVER = Incident("stalled:a", "stalled", "main", "main-1", AT, AT + timedelta(minutes=5), "gone")
-
-
-class Server(ThreadingHTTPServer):
-    """Remembers what it was sent; answers what it is told to."""
-
-    def __init__(self):
-        self.got = []
-        self.answers = []
-        super().__init__(("127.0.0.1", 0), Handler)
-
-    @property
-    def url(self):
-        return f"http://127.0.0.1:{self.server_port}"
-
-
-class Handler(BaseHTTPRequestHandler):
-    def do_POST(self):
-        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        self.server.got.append((self.path, dict(self.headers), body.decode()))
-        code, text = self.server.answers.pop(0) if self.server.answers else (200, '{"ok": true}')
-        self.send_response(code)
-        self.send_header("Content-Length", str(len(text)))
-        self.end_headers()
-        self.wfile.write(text.encode())
-
-    def log_message(self, *args):
-        pass
 
 
 class Hasty(clock.System):
@@ -60,17 +31,6 @@ def hasty():
     source = Hasty()
     with clock.use(source):
         yield source
-
-
-@pytest.fixture
-def server():
-    found = Server()
-    thread = threading.Thread(target=found.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield found
-    found.shutdown()
-    thread.join()
-    found.server_close()
 
 
 def send(alerts, told=STALLED):

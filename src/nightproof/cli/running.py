@@ -7,7 +7,8 @@ import os
 import sys
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, TextIO
+from contextvars import copy_context
+from typing import TYPE_CHECKING, Any, TextIO, cast
 
 from nightproof import app as composition
 from nightproof import config
@@ -15,7 +16,7 @@ from nightproof.app import App
 from nightproof.cli import outcome as outcomes
 from nightproof.cli import signals, targets
 from nightproof.cli.request import RunRequest
-from nightproof.cli.session import complain, debugging, emit, isolated, origin, terminal
+from nightproof.cli.session import complain, debugging, emit, isolated, note, origin, terminal
 from nightproof.config import Settings
 from nightproof.contract.base import Contract
 from nightproof.durable.context import current
@@ -33,6 +34,9 @@ from nightproof.errors import (
 from nightproof.journal.protocol import Journal
 from nightproof.model import clock
 from nightproof.provenance import audit
+
+if TYPE_CHECKING:
+    from nightproof.observe.alongside import Alongside
 
 BARS_AFTER_SECONDS = 0.4
 """A run that is over by then shows no bars."""
@@ -96,16 +100,27 @@ class Night:
             self.app = App(self.settings, self.journal, self.boot)
             self.stopper = signals.Stopper(self.app.engine)
         watching: asyncio.Task[None] | None = None
+        beside = _alongside(self.settings, self.journal)
+        unheard = copy_context()  # what it reads is not what the job reads
+        if beside is not None:
+            unheard.run(current.set, cast("Any", beside))
+        outcome: Outcome | None = None
 
         def watch(run: Run) -> None:
             nonlocal watching
             self.began = True
+            if beside is not None:
+                unheard.run(beside.begin, run.row)
             if terminal(sys.stderr):
                 watching = asyncio.ensure_future(_display(run))
 
         try:
-            return await self.app.run(job, contract, watch=watch, notes=_notes(), **options)
+            outcome = await self.app.run(job, contract, watch=watch, notes=_notes(), **options)
+            return outcome
         finally:
+            if beside is not None:
+                end = beside.end(outcome.status if outcome else None, _said(outcome))
+                await asyncio.get_running_loop().create_task(end, context=unheard)
             if watching is not None:
                 watching.cancel()
                 with suppress(asyncio.CancelledError):
@@ -122,6 +137,23 @@ class Night:
         with suppress(StoreError):
             self.do(self.app.close() if self.app is not None else self.journal.close())
         self._runner.close()
+
+
+def _alongside(settings: Settings, journal: Journal) -> Alongside | None:
+    """Pings and a textfile, where they are configured; an isolated attempt has no way out."""
+    if not (settings.textfile or "ping" in settings.alerts) or isolated() is not None:
+        return None
+    from nightproof.observe.alongside import Alongside  # not in the way of others' first step
+
+    return Alongside(settings, journal, note)
+
+
+def _said(outcome: Outcome | None) -> str:
+    """How a run ended, for who is pinged."""
+    if outcome is None:
+        return ""
+    error = f": {outcomes.message_of(outcome.error)}" if outcome.error is not None else ""
+    return f"run {outcome.name} {outcome.status}{error}"
 
 
 def _notes() -> dict[str, dict[str, Any]]:
