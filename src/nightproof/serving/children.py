@@ -35,9 +35,11 @@ class Ended(NamedTuple):
     @property
     def how(self) -> str:
         """How it ended, in a word or two."""
-        if self.code < 0:
-            return f"died by {signal.Signals(-self.code).name}"
         error = self.document.get("error") or {}
+        if self.code < 0 and not self.document:
+            return f"died by {signal.Signals(-self.code).name}"
+        if error.get("type") == "AlreadyRunning":
+            return "another process is at it"
         status = str(self.document.get("status") or f"exit {self.code}")
         if error and self.code:
             return f"{status}: {error.get('message', '')}"
@@ -106,14 +108,11 @@ class Children:
         if rest:
             self._say(f"{label}: {rest.decode('utf-8', 'replace')}")
 
-    async def wait(self, timeout: float | None = None) -> None:
-        """Wait until one has ended, at most so many seconds."""
+    async def wait(self) -> None:
+        """Wait until one has ended since the last call; not at all where none runs."""
+        if self._tasks:
+            await self.changed.wait()
         self.changed.clear()
-        if not self._tasks:
-            return
-        with suppress(TimeoutError):
-            async with asyncio.timeout(timeout):
-                await self.changed.wait()
 
     def ask(self, number: signal.Signals = signal.SIGTERM) -> None:
         """Send all of them a signal; on SIGTERM a run finishes what is under way."""

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from nightproof.journal.protocol import Journal
 from nightproof.model import clock
 from nightproof.serving.http import Page
-from nightproof.serving.server import ROUND_SECONDS, Server
+from nightproof.serving.server import ROUND_SECONDS, VITAL, Server
 
 Metrics = Callable[[Journal], Awaitable[str]]
 STALE_SECONDS = 15 * ROUND_SECONDS
@@ -18,7 +18,8 @@ STALE_SECONDS = 15 * ROUND_SECONDS
 async def health(server: Server) -> Page:
     """200 while it serves; 503 while it drains, hangs or cannot reach its store."""
     age = clock.monotonic() - server.last_round
-    well = server.rounds and age < STALE_SECONDS and "store" not in server.problems
+    hurt = any(what in server.problems for what in VITAL)
+    well = server.rounds and age < STALE_SECONDS and not hurt
     status = "draining" if server.stopping else "ok" if well else "failing"
     now = clock.now()
     upcoming = []

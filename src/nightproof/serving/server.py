@@ -27,6 +27,10 @@ from nightproof.serving.recovery import recoverable
 ROUND_SECONDS = 2.0
 """How often the store is asked; what is due starts at most so much later."""
 SEEN_SECONDS = 60.0
+SCHEDULE = "schedule"
+RECOVERY = "recovery"
+VITAL = (SCHEDULE, RECOVERY)
+"""A server that has a problem with one of these does not do its work."""
 Watcher = Callable[[Journal], Awaitable[None]]
 """Looks at the store now and then; it may take its time."""
 
@@ -121,8 +125,8 @@ class Server:
     async def round(self) -> None:
         """Look once at everything; what does not work is a problem, not an end."""
         await self._try("targets", self._reload)
-        await self._try("store", self._start_due)
-        await self._try("store", self._recover)
+        await self._try(SCHEDULE, self._start_due)
+        await self._try(RECOVERY, self._recover)
         self._watch_now_and_then()
         self.rounds += 1
         self.last_round = clock.monotonic()
@@ -130,10 +134,11 @@ class Server:
     async def _try(self, what: str, act: Callable[[], Awaitable[None]]) -> None:
         try:
             await act()
-        except NightproofError as error:
-            if self.problems.get(what) != error.message:
-                self.say(f"{what}: {error.message}")
-            self.problems[what] = error.message
+        except Exception as error:  # noqa: BLE001 - the next round may do better; an end would not
+            told = error.message if isinstance(error, NightproofError) else repr(error)
+            if self.problems.get(what) != told:
+                self.say(f"{what}: {told}")
+            self.problems[what] = told
         else:
             self.problems.pop(what, None)
 
