@@ -113,6 +113,23 @@ def test_the_contract_of_a_time_is_fixed_once(nights):
     assert len(nights("runs", "--json").json["runs"]) == 1
 
 
+def test_what_was_tried_by_hand_still_has_its_night(nights):
+    """The night's contract failed in the afternoon; when it is due it is tried again."""
+    (nights.folder / f"broken-{DAY}").touch()
+    window = {
+        "start": f"{DAY}T00:00:00-07:00", "end": "2026-10-15T00:00:00-07:00",
+        "zone": "America/Los_Angeles",
+    }  # fmt: skip
+    contract = json.dumps(
+        {"contractVersion": "1", "task": "nightly", "window": window, "price": ""}
+    )
+    tried = nights("run", "nights.py", contract, "--json")
+    assert (tried.code, tried.json["status"]) == (1, "failed")
+    (nights.folder / f"broken-{DAY}").unlink()
+    ended = nights("schedule", "fire", "nights.py", FIRE, "--json")
+    assert (ended.json["run"], ended.json["status"]) == (tried.json["run"], "completed")
+
+
 def test_a_fixed_contract_runs_although_whoever_fixed_it_died(nights):
     """Killed between fixing the contract and the run: the next one runs what was fixed."""
     ran = nights("schedule", "fire", "nights.py", FIRE, "--json").json["run"]

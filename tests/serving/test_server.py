@@ -81,8 +81,8 @@ class Source:
 def serving(night):
     """Run a test's coroutine with a server at 04:00 in Tokyo, and its clock."""
 
-    def run(act, *plans: Planned, **more) -> None:
-        time = FakeClock(START)
+    def run(act, *plans: Planned, start: datetime = START, **more) -> None:
+        time = FakeClock(start)
 
         async def main(app: App) -> None:
             said: list[str] = []
@@ -176,6 +176,37 @@ def test_missed_nights_share_their_places(serving):
         assert sum("10-17T" in fire for fire in server.children.fires()) == 5
 
     serving(act, *plans, parallel=2)
+
+
+@pytest.mark.parametrize(
+    ("at", "begin", "fires"),
+    [
+        (
+            "02:30",
+            datetime(2026, 3, 7, 8, tzinfo=UTC),
+            ["07T02:30:00-08", "08T03:00:00-07", "09T02:30:00-07"],
+        ),
+        (
+            "01:30",
+            datetime(2026, 10, 31, 7, tzinfo=UTC),
+            ["31T01:30:00-07", "01T01:30:00-07", "02T01:30:00-08"],
+        ),
+    ],
+)
+def test_every_night_once_while_the_clocks_change(serving, at, begin, fires):
+    """Three nights in Los Angeles, looked at every ten minutes."""
+    plan = PLAN._replace(times=Timetable("America/Los_Angeles", at))
+
+    async def act(server, time):
+        for _ in range(3 * 24 * 6):
+            await server.round()
+            for key in server.children:
+                await ran(server, plan, datetime.fromisoformat(key.split()[1]))
+                server.children.end(key)
+            time.advance(600)
+        assert [fire[8:22] for fire in server.children.fires()] == fires
+
+    serving(act, plan, start=begin)
 
 
 def test_skipping(serving):

@@ -34,9 +34,10 @@ def test_whoever_comes_first_fixes_the_contract(night):
 
     async def ask(app):
         first = FireRow("main/tonight", 1000, "main-1", b"{}")
-        assert await app.journal.fire(first) == first
-        assert await app.journal.fire(FireRow("main/tonight", 1000, "main-2", b"[]")) == first
-        other = await app.journal.fire(FireRow("main/tonight", 3000, "main-2", b"[]"))
+        assert await app.journal.fire(first) == (first, True)
+        second = FireRow("main/tonight", 1000, "main-2", b"[]")
+        assert await app.journal.fire(second) == (first, False)
+        other, _ = await app.journal.fire(FireRow("main/tonight", 3000, "main-2", b"[]"))
         assert await app.journal.fires("main/tonight", 1000, 3000) == [first, other]
         assert await app.journal.fires("main/tonight", 1001, 2999) == []
         assert await app.journal.fires("other", 0, 9999) == []
@@ -55,7 +56,7 @@ def test_a_night_has_run_even_when_its_run_was_collected(night, night_contract):
 
     async def ask(app):
         row = FireRow("main/tonight", 1000, name, contract.canonical())
-        assert not (await app.journal.fire(row)).ran
+        assert not (await app.journal.fire(row))[0].ran
         outcome = await app.run(main, contract)
         assert outcome.name == name
         [found] = await app.journal.fires("main/tonight", 1000, 1000)

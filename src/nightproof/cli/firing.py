@@ -39,8 +39,9 @@ def _fire(
         one = scheduling.pick(text, name)
         output.job = one.target.job.name
         due = scheduling.moment(at, one)
-        row = _fixed(night, one, due)
-        if row.contract is None or (row.ran and not again):
+        row, first = _fixed(night, one, due)
+        # Where the same contract was run by hand before, this is its night all the same.
+        if row.contract is None or (row.ran and not (first or again)):
             return _has_run(night, output, one, row)
         contract = _contract(one, row)
         outcome = night.attempt(one.target.job, contract, target=one.target.text)
@@ -59,12 +60,12 @@ def _fire(
     return running.ended(outcome)
 
 
-def _fixed(night: Night, one: Declared, due: datetime) -> FireRow:
-    """What runs for the time `due`: what is on record, or what its contract makes it."""
+def _fixed(night: Night, one: Declared, due: datetime) -> tuple[FireRow, bool]:
+    """What runs for the time `due`, and whether it was fixed just now, by this process."""
     at = int(due.timestamp() * 1000)
     known = night.do(night.journal.fires(one.plan.name, at, at))
     if known:
-        return known[0]
+        return known[0], False
     contract = make(one, due)
     run = run_name(one.target.job.name, contract.digest)
     folder = contract.source_folder

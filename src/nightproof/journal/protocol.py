@@ -214,8 +214,8 @@ class Journal(Reader, QuotaBook, Protocol):
         """Remember that a schedule is served; `since` stays unless its spec has changed."""
         ...
 
-    async def fire(self, row: FireRow) -> FireRow:
-        """Fix what runs for a time; returns what whoever came first has fixed."""
+    async def fire(self, row: FireRow) -> tuple[FireRow, bool]:
+        """Fix what runs for a time; what whoever came first has fixed, and whether that is `row`."""
         ...
 
     async def retain(

@@ -45,12 +45,13 @@ def fires(db: Database, schedule: str, first: int, last: int) -> list[FireRow]:
     return [FireRow(row[0], row[1], row[2], row[3], bool(row[4])) for row in rows]
 
 
-def fire(db: Database, row: FireRow) -> FireRow:
+def fire(db: Database, row: FireRow) -> tuple[FireRow, bool]:
     """See :class:`nightproof.journal.protocol.Journal`."""
     db.execute(
         "INSERT OR IGNORE INTO fire (schedule, at, run, contract) VALUES (?, ?, ?, ?)", row[:4]
     )
-    return fires(db, row.schedule, row.at, row.at)[0]
+    first = db.raw.changes() == 1
+    return fires(db, row.schedule, row.at, row.at)[0], first
 
 
 def collected(db: Database, run: int) -> None:

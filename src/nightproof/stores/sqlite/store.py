@@ -310,7 +310,7 @@ class SqliteJournal(SqliteReader):
         with explained(self._db.path), self._db.transaction():
             return schedules.keep(self._db, row)
 
-    async def fire(self, row: FireRow) -> FireRow:
+    async def fire(self, row: FireRow) -> tuple[FireRow, bool]:
         """See :class:`nightproof.journal.protocol.Journal`."""
         from nightproof.stores.sqlite import schedules  # of no use to a run
 
