@@ -1,6 +1,9 @@
 """Who is told, when, and how often: sinks that fail, watchers that die, several at once."""
 
+import pytest
+
 from nightproof import observe
+from nightproof.errors import StoreBusy
 from nightproof.journal.incidents import IncidentRow
 
 ROW = IncidentRow("held:a", "held", "main", "main-1", 1_800_000_000_000, None, 0, "decide")
@@ -86,3 +89,29 @@ def test_without_sinks_incidents_are_kept(night, fake_clock):
     watcher = observe.Watcher(night.settings())
     assert len(tell(night, watcher)) == 1
     assert tell(night, watcher) == []
+
+
+def test_a_store_that_does_not_answer_is_told_too(night, told, fake_clock, monkeypatch):
+    """A frozen process may hold its lock: the incident cannot even be written down."""
+    watcher = observe.Watcher(night.settings(stall=100), [told])
+    busy = True
+
+    async def look(app):
+        async def incidents(since=None):
+            if busy:
+                raise StoreBusy("the journal is locked")
+            return []
+
+        monkeypatch.setattr(app.journal, "incidents", incidents)
+        return await watcher(app.journal)
+
+    for _ in range(4):
+        with pytest.raises(StoreBusy):
+            night.ask(look)
+        fake_clock.at += 51
+    assert told.news == [("store", "opened")]
+    assert "nothing can be watched since 1 min: the journal is locked" in told.texts[0]
+    busy = False
+    assert len(night.ask(look)) == 1
+    assert night.ask(look) == []
+    assert told.news == [("store", "opened"), ("store", "cleared")]

@@ -17,6 +17,7 @@ KINDS = {
     "no-output": "gave no output",
     "drift": "drifts",
     "quota": "quota will not last",
+    "store": "store does not answer",
 }
 """The kinds of incidents, each with its words."""
 _NEXT = {
@@ -27,6 +28,7 @@ _NEXT = {
     "no-output": "nightproof show {run}",
     "drift": "nightproof budget {job}",
     "quota": "nightproof quotas",
+    "store": "nightproof doctor",
 }
 
 

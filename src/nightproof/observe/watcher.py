@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+from datetime import datetime
 
 from nightproof.config import Settings
-from nightproof.errors import NightproofError
+from nightproof.errors import NightproofError, StoreError
 from nightproof.journal.incidents import ALL_TOLD, OPEN_TOLD, UNTOLD, IncidentRow
 from nightproof.journal.protocol import Journal, Reader
 from nightproof.model import clock
 from nightproof.observe.drifting import drifting
-from nightproof.observe.incident import Finding, Incident
+from nightproof.observe.incident import Finding, Incident, span
 from nightproof.observe.lasting import exhausting
 from nightproof.observe.nights import missed, silent
 from nightproof.observe.progress import failed, held, stalled
@@ -49,6 +51,8 @@ class Watcher:
         """What the sinks failed with in the last call."""
         self.failures = 0
         """How often a sink has failed so far."""
+        self._blind_since: datetime | None = None
+        self._told_blind: Incident | None = None
         self.looked: float | None = None
         """When it last looked, in seconds since the epoch."""
 
@@ -58,9 +62,41 @@ class Watcher:
         return min(INTERVAL_SECONDS, self.settings.stall / 4)
 
     async def __call__(self, journal: Journal) -> list[Incident]:
-        """Look once and tell what is new; returns the incidents that were told."""
-        await self.look(journal)
-        return await self.tell(journal)
+        """Look once and tell what is new; returns the incidents that were told.
+
+        Raises StoreError where the store cannot be asked; once that has lasted as long as
+        a stall, it is told as well.
+        """
+        try:
+            await self.look(journal)
+            told = await self.tell(journal)
+        except StoreError as error:
+            await self._blind(error)
+            raise
+        return [*told, *await self._sees_again()]
+
+    async def _blind(self, error: StoreError) -> None:
+        """A frozen process that holds the store's lock would otherwise silence everybody."""
+        now = clock.now()
+        self._blind_since = self._blind_since or now
+        lasted = (now - self._blind_since).total_seconds()
+        if lasted < self.settings.stall or self._told_blind is not None:
+            return
+        note = f"nothing can be watched since {span(lasted)}: {error.message}"
+        found = Incident("store", "store", "", "", self._blind_since, None, note)
+        self.problems = []
+        if await self._send([found]):
+            self._told_blind = found
+
+    async def _sees_again(self) -> list[Incident]:
+        self._blind_since = None
+        if self._told_blind is None:
+            return []
+        found = replace(self._told_blind, cleared=clock.now())
+        if not await self._send([found]):
+            return []
+        self._told_blind = None
+        return [found]
 
     async def look(self, journal: Journal) -> None:
         """Open and clear incidents, without telling anybody."""
