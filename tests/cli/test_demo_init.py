@@ -1,7 +1,9 @@
 """`demo` and `init`: what a stranger sees first."""
 
+import importlib.metadata
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from nightproof.cli import demo, demo_drift, starting
+
+ROOT = Path(__file__).parents[2]
 
 
 def test_demo_checks_its_claims_without_home_or_terminal(np):
@@ -69,21 +73,84 @@ def test_init_project_runs_and_its_tests_pass(np):
     np.folder = place
     assert np("run", "job.py", "contract.json").code == 0
     assert (place / "outbox.txt").read_text().count("\n") == 1
-    tests = subprocess.run(
+    assert "7 passed" in own_tests(place, 0)
+
+
+STEPS = ["Enumerate ten failure modes", "at most five steps", "what a resume does", "Prove it"]
+
+
+def test_init_guide_leads_through_four_steps(np):
+    """In their order; and whatever it tells an agent to type is a command that takes it."""
+    assert np("init").code == 0
+    text = (np.folder / "AGENTS.md").read_text()
+    heads = [line for line in text.splitlines() if line.startswith("## ")]
+    assert [one for one, step in zip(heads, STEPS, strict=False) if step not in one] == []
+    assert np("contract", "check", "job.py", "contract.json").code == 0
+    for words in (["drill"], ["contract", "new"], ["prompts", "lock"], ["diff"], ["logs"]):
+        assert f"`nightproof {' '.join(words)}" in text or f"`{words[0]} RUN`" in text
+        assert np(*words, "--help").code == 0
+
+
+EXTRA = """
+
+@step
+async def extra(day: str | None, client: Ambient[dict[str, int]]) -> str | None:
+    return day
+"""
+
+
+def test_init_design_is_held_to_the_code(np):
+    """A step that DESIGN.md does not have fails the project's tests, until it says it too."""
+    assert np("init").code == 0
+    job, design = np.folder / "job.py", np.folder / "DESIGN.md"
+    job.write_text(
+        job.read_text().replace("    Contract,", "    Ambient,\n    Contract,", 1) + EXTRA
+    )
+    assert "test_every_step_says_what_a_resume_does" in own_tests(np.folder, 1)
+    row = r"| `extra(day: str \| None, client: Ambient[dict[str, int]]) -> str \| None` | no harm |"
+    design.write_text(f"{design.read_text()}{row}\n")
+    own_tests(np.folder, 0)
+    job.write_text(job.read_text().replace("day: str | None, client", "day, client"))
+    assert "test_every_input_and_output_has_a_type" in own_tests(np.folder, 1)
+
+
+def own_tests(place, code, **env):
+    """Run the tests of a generated project; what they said."""
+    ran = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"],
         cwd=place,
-        env={**os.environ, "PYTEST_ADDOPTS": ""},
+        env={**os.environ, "PYTEST_ADDOPTS": "", **env},
         capture_output=True,
         text=True,
     )
-    assert tests.returncode == 0, tests.stdout
-    assert "4 passed" in tests.stdout
+    assert ran.returncode == code, ran.stdout + ran.stderr
+    return ran.stdout
 
 
 @pytest.mark.drill
-def test_init_project_passes_its_own_drill(np):
-    """What AGENTS.md asks for last holds from the start."""
+def test_init_project_of_a_wheel_passes_its_own_tests_and_drill(np, tmp_path):
+    """What AGENTS.md asks for last holds from the start, with the package as it is installed."""
+    backend = importlib.metadata.version("setuptools")
+    if int(backend.partition(".")[0]) < 77:
+        pytest.skip(
+            f"setuptools {backend} cannot build nightproof (make drill installs a newer one)"
+        )
+    source, installed = tmp_path / "source", tmp_path / "installed"
+    for name in ("src", "examples/weekly_report"):
+        shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("*.egg-info"))
+    for name in ("pyproject.toml", "setup.py", "README.md", "LICENSE", "MANIFEST.in"):
+        shutil.copy(ROOT / name, source)
+    pip = [sys.executable, "-m", "pip", "install", "--no-index", "--no-deps"]
+    subprocess.run(
+        [*pip, "--no-build-isolation", "--target", installed, source], check=True, timeout=100
+    )
+    np.env["PYTHONPATH"] = str(installed)
+    np.folder = tmp_path / "fresh"
+    np.folder.mkdir()
+    asked = [sys.executable, "-c", "import nightproof; print(nightproof.__file__)"]
+    assert str(installed) in subprocess.check_output(asked, env=np.env, cwd=np.folder, text=True)
     assert np("init").code == 0
+    assert "7 passed" in own_tests(np.folder, 0, PYTHONPATH=str(installed))
     drilled = np("drill", "job.py", "contract.json")
     assert drilled.code == 0, drilled.out
     assert "nothing differs" in drilled.out

@@ -14,6 +14,8 @@ FILES = {
     "job.py": "job.py.txt",
     "contract.json": "",
     "tests/test_job.py": "test_job.py.txt",
+    "tests/test_design.py": "test_design.py.txt",
+    "DESIGN.md": "DESIGN.md.txt",
     "nightproof.toml": "nightproof.toml.txt",
     "pyproject.toml": "pyproject.toml.txt",
     "AGENTS.md": "AGENTS.md.txt",
@@ -41,6 +43,8 @@ def init(folder: Path) -> int:
     print(f"wrote {', '.join(FILES)}")
     print(f"try   {shown}nightproof run job.py contract.json")
     print(f"test  {shown}python -m pytest")
+    print(f"drill {shown}nightproof drill job.py contract.json")
+    print("guide AGENTS.md: four steps for whoever changes the job, a person or a coding agent")
     return 0
 
 
