@@ -14,7 +14,7 @@ import pytest
 JOBS = """
 import os
 import time
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Literal
 
@@ -135,6 +135,29 @@ def rounds(url: str) -> int:
             1
         ]
     )
+
+
+@pytest.mark.drill
+def test_two_servers_start_what_is_due_once(nights):
+    """Both wait for the same minute and start at the same time: each time runs once."""
+    path = nights.folder / "nights.py"
+    text = JOBS.replace('nightly.nightly("04:30", tz="Asia/Tokyo", catch_up=4)', EVERY_MINUTE)
+    path.write_text(text.replace('Window.yesterday("America/Los_Angeles", fire)', MINUTE))
+    assert "cron" in path.read_text()
+    servers = [listening(nights) for _ in range(2)]
+    nights.wait_until(lambda: sum(c.startswith("stored") for c in nights.calls()) >= 1, 90)
+    begun = [rounds(url) for _, url in servers]
+    nights.wait_until(lambda: all(rounds(u) > b for (_, u), b in zip(servers, begun, strict=True)))
+    for child, _ in servers:
+        child.terminate()
+    assert [nights.ended(child).code for child, _ in servers] == [0, 0]
+    done = runs(nights)
+    assert len(done) in (1, 2)  # two where a minute ended meanwhile
+    assert len(nights.calls()) == 2 * len(done)
+
+
+EVERY_MINUTE = 'nightly.cron("* * * * *", tz="UTC")'
+MINUTE = "Window(start=fire - timedelta(minutes=1), end=fire)"
 
 
 def test_missed_nights_are_bounded(nights):
