@@ -41,6 +41,7 @@ from nightproof.provenance import audit, seeds
 
 if TYPE_CHECKING:
     from nightproof.engines.embedded.quotas import Purses
+    from nightproof.observe.telemetry import Trace
 
 CONTROL_SECONDS = 0.25
 """How often to look for cancellations and signals from other processes."""
@@ -138,13 +139,23 @@ class Engine:
         if self.stopping:
             run.stop(Ending("interrupted"))
         self._look_later()
+        traced = await self._traced(row) if "opentelemetry.sdk.trace" in sys.modules else None
+        outcome = None
         try:
             environment = Environment(run, self._environments)
             witness = Witness(run, contract, self._witnesses)
-            return await closing.attempt(run, launch, claimed.before, environment, witness, lost)
+            outcome = await closing.attempt(run, launch, claimed.before, environment, witness, lost)
+            return outcome
         finally:
+            if traced is not None:
+                await traced.end(self.journal, outcome)
             self._heartbeat.remove(row.id)
             del self.live[row.id]
+
+    async def _traced(self, row: RunRow) -> Trace:
+        from nightproof.observe.telemetry import Trace  # needs the SDK, which few jobs load
+
+        return Trace(row, await self.journal.last_seq(row.id))
 
     async def child(self, parent: Attempt, job: Job[Any, Any], contract: Any) -> Outcome:
         """A run inside a run; replicates have replicates of the same number."""
