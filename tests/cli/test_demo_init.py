@@ -128,6 +128,7 @@ def own_tests(place, code, **env):
 
 
 @pytest.mark.drill
+@pytest.mark.timeout(400)
 def test_init_project_of_a_wheel_passes_its_own_tests_and_drill(np, tmp_path):
     """What AGENTS.md asks for last holds from the start, with the package as it is installed."""
     backend = importlib.metadata.version("setuptools")

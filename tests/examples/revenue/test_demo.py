@@ -1,15 +1,20 @@
 """The parts of `make demo-revenue`; the whole of it is a drill."""
 
+import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from daily_revenue import demo
-from daily_revenue.contract import simulated_apps
+from daily_revenue import contract, demo, job
+from daily_revenue.clients import database
+from daily_revenue.contract import DailyRevenue, simulated_apps
 from daily_revenue.simulator.data import COUNTRIES
 from daily_revenue.staging import DemoFailed, Night
+
+from nightproof import Effect, Step
 
 ONCE = dict.fromkeys(COUNTRIES, 1) | {demo.LOST: 2}
 
@@ -101,6 +106,43 @@ def test_a_run_that_fails_ends_the_demonstration(tmp_path):
         night.kill_once(lambda: False, "no-such-contract.json")
     with pytest.raises(DemoFailed, match="nightproof show"):
         night.ask("show", "nothing")
+
+
+FOLDER = Path(demo.__file__).parent
+README = (FOLDER / "README.md").read_text("utf-8")
+
+
+def test_readme_names_every_variable_and_column():
+    """Whoever points the pipeline at the real services finds all that it asks for."""
+    asked = re.compile(r"""(?:setting|secret|environ\.get)\("([A-Z_]+)\"""")
+    sources = [*FOLDER.glob("*.py"), *FOLDER.glob("clients/*.py")]
+    named = {name for path in sources for name in asked.findall(path.read_text("utf-8"))}
+    assert {"SLACK_TOKEN", "DATABASE_URL", "DAILY_REVENUE_CATALOGUE"} <= named
+    assert sorted(name for name in named - {"NO_COLOR"} if f"`{name}`" not in README) == []
+    columns = re.findall(r"(\w+) (?:date|text|bigint|timestamptz) NOT NULL", database.SCHEMA)
+    assert len(columns) >= 9
+    assert [name for name in columns if f"`{name}`" not in README] == []
+    steps = [one.name for one in vars(job).values() if isinstance(one, Step | Effect)]
+    internal = {"google_token", "app_store_token", "shown"}
+    assert [one for one in {*steps} - internal if f"`{one}`" not in README] == []
+
+
+def test_readme_s_catalogue_makes_a_contract(tmp_path, monkeypatch, capsys):
+    """The file that it shows is taken; one that is not of this shape is refused in a line."""
+    [block] = re.findall(r"```json\n(.*?)```", README, re.DOTALL)
+    file = tmp_path / "catalogue.json"
+    monkeypatch.setenv("DAILY_REVENUE_CATALOGUE", str(file))
+    file.write_text(block, encoding="utf-8")
+    assert contract.main(["2026-10-15", "--revision", "1"]) == 0
+    made = DailyRevenue.load(json.loads(capsys.readouterr().out))
+    assert (made.countries, made.apps[0].id, made.revision) == (["US", "JP", "DE"], "chess-ios", 1)
+    for wrong in ("{", "[]", '{"countries": ["US"], "apps": [{"id": "a"}]}'):
+        file.write_text(wrong, encoding="utf-8")
+        assert contract.main(["2026-10-15"]) == 2
+        assert "DAILY_REVENUE_CATALOGUE" in capsys.readouterr().err
+    file.unlink()
+    assert contract.main(["2026-10-15"]) == 2
+    assert str(file) in capsys.readouterr().err
 
 
 @pytest.mark.drill
