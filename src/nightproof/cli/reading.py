@@ -6,7 +6,7 @@ import asyncio
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, is_dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nightproof import app, views
 from nightproof.cli.session import Session, emit, note
@@ -16,6 +16,9 @@ from nightproof.journal.protocol import Reader
 from nightproof.journal.records import RunFilter
 from nightproof.model.states import RunStatus
 from nightproof.views import ItemView, RunSummary, RunView
+
+if TYPE_CHECKING:
+    from nightproof.views.watch import OutputView, WatchView
 
 INPUTS_SHOWN = 60
 
@@ -85,20 +88,25 @@ def _remark(run: RunView) -> str:
 
 def show(session: Session, name: str) -> int:
     """``nightproof show RUN``."""
+    from nightproof.views.watch import watch  # statistics: of no use to others
 
-    async def read() -> RunSummary:
+    settings = session.settings()
+
+    async def read() -> tuple[RunSummary, WatchView]:
         reader = opened(session)
-        return await views.summary(reader, await views.open_run(reader, name))
+        row = await views.open_run(reader, name)
+        doing = await watch(reader, row, stall=settings.stall, lease=settings.lease)
+        return await views.summary(reader, row), doing
 
-    found = asyncio.run(read())
+    found, doing = asyncio.run(read())
     if session.json:
-        emit(plain(found))
+        emit({**plain(found), "watch": plain(doing)})
     else:
-        print("\n".join(told(found)))
+        print("\n".join(told(found, doing)))
     return 0
 
 
-def told(found: RunSummary) -> list[str]:
+def told(found: RunSummary, doing: WatchView | None = None) -> list[str]:
     """A run's summary in lines."""
     run = found.run
     status = status_of(run)
@@ -108,6 +116,12 @@ def told(found: RunSummary) -> list[str]:
     ended = f", ended {local(run.finished)}" if run.finished else ""
     lines.append(f"  started   {local(run.created)}{ended}, {duration(run.took)} in all")
     lines += [f"  attempt   {o.n}: {painted(o.outcome)}  {o.process}" for o in found.attempts]
+    if doing is not None and run.alive:
+        beat = f"; its process beat at {local(doing.heartbeat)}" if doing.heartbeat else ""
+        step = f" with '{doing.step}'" if doing.step else ""
+        lines.append(f"  came on   {duration(doing.silent)} ago{step}{beat}")
+        if doing.silent > doing.limit:
+            lines.append(f"  stalled   its limit is {duration(doing.limit)} without a checkpoint")
     if run.waiting:
         until = f" until {local(run.wake)}" if run.wake else ""
         lines.append(f"  waits     for {run.waiting}{until}")
@@ -124,18 +138,37 @@ def told(found: RunSummary) -> list[str]:
     if found.effects:
         body = [[e.effect, e.state, e.key] for e in found.effects]
         lines += ["", *rows(["EFFECT", "STATE", "KEY"], body)]
-    lines += _extras(found)
+    lines += _extras(found, doing)
     if found.next:
         lines += ["", f"next: {found.next}"]
     return lines
+
+
+def _usual(one: OutputView | None) -> str:
+    """What a measure was in the nights before."""
+    if one is None or one.median is None:
+        return ""
+    nights = f"{one.nights} nights" if one.nights > 1 else "the night before"
+    return f"  (median of {nights}: {one.median:,.10g})"
 
 
 def _of(done: int, total: int | None) -> str:
     return str(done) if total is None else f"{done}/{total}"
 
 
-def _extras(found: RunSummary) -> list[str]:
-    lines = [f"  measure   {name} = {value}" for name, value in found.measures.items()]
+def _extras(found: RunSummary, doing: WatchView | None) -> list[str]:
+    usual = {one.name: one for one in doing.outputs} if doing is not None else {}
+    lines = [
+        f"  measure   {name} = {value}{_usual(usual.get(name))}"
+        for name, value in found.measures.items()
+    ]
+    if doing is not None:
+        lines += [
+            f"  measure   {one.name} was not taken{_usual(one)}"
+            for one in doing.outputs
+            if one.value is None and one.silent and found.run.status == "completed"
+        ]
+        lines += [f"  decided   {one.what}, because {one.because}" for one in doing.decisions]
     lines += [f"  artifact  {one['path']}" for one in found.artifacts]
     lines += [f"  child     {name}" for name in found.children]
     lines += [f"  changed   the code of {one.get('what')}" for one in found.code_changes]
