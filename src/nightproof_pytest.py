@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from nightproof.contract import Contract
     from nightproof.durable.job import Job
     from nightproof.testing.fake import FakeClock
+    from nightproof.testing.outside import Surround
     from nightproof.testing.report import Report
     from nightproof.testing.reproducing import Reproduced
 
@@ -65,6 +66,7 @@ class Drill:
         seed: int | None = None,
         parallel: int = 2,
         timeout: float | None = None,
+        outside: Surround | None = None,
     ) -> Report:
         """Kill `target` (a job, or ``file.py:job``) at its crash points and compare.
 
@@ -72,10 +74,12 @@ class Drill:
         item instead of the first, the middle and the last; `points` only those that
         fit a pattern (``effect:*``, ``load:before``); `limit` at most so many.
         `environ` is added to the environment of the processes (``{dir}`` stands for
-        a folder of each case's own), `cwd` is their working folder.
+        a folder of each case's own), `cwd` is their working folder; `outside` makes the
+        server or database that each case acts on (see :mod:`nightproof.testing.outside`).
         Fails the test where something differs, unless `check` is false.
         """
         from nightproof.testing.drill import Options, drill
+        from nightproof.testing.outside import nowhere
         from nightproof.testing.report import table
 
         name = target if isinstance(target, str | Path) else target.target
@@ -93,6 +97,7 @@ class Drill:
             ),
             environ=environ,
             cwd=str(cwd) if cwd is not None else None,
+            outside=outside or nowhere,
         )
         if check and not report.ok:
             pytest.fail(f"the drill of {name} found differences\n{table(report)}", pytrace=False)
@@ -203,6 +208,7 @@ def fake_clock() -> Iterator[FakeClock]:
     """A clock that stands still until a sleep passes time, or ``advance`` or ``set`` does."""
     from nightproof.model import clock
     from nightproof.testing.fake import FakeClock
+    from nightproof.testing.outside import Surround
 
     source = FakeClock()
     with clock.use(source):

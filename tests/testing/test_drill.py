@@ -7,7 +7,8 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import pytest
 
 from nightproof.errors import UsageError
 from nightproof.testing.drill import DrillFailed, Options, drill
+from nightproof.testing.outside import Outside
 
 JOBS = '''
 import os
@@ -66,6 +68,17 @@ async def leaky(contract: Night) -> list[int]:
         await post(2)
     await artifact(f"report.txt", f"seen: {seen}")
     return [int(seen)]
+
+@effect(key="told/{n}", unknown="retry")
+async def tell(n: int) -> None:
+    with open(os.environ["TOLD"], "a") as file:
+        file.write("told\\n")
+
+@job
+async def telling(contract: Night) -> int:
+    """Claims that another act with one key does no harm."""
+    await tell(contract.n)
+    return 1
 
 @job
 async def elsewhere(contract: Night) -> str:
@@ -176,3 +189,26 @@ def test_a_crash_by_hand(at: Callable[..., Any], tmp_path: Path):
     assert killed.returncode == -signal.SIGKILL
     again = run("run", target, contract, "--json", NIGHTPROOF_STORE=store)
     assert json.loads(again.stdout)["steps"] == {"executed": 0, "replayed": 1, "failed": 0}
+
+
+def test_each_case_has_a_world_of_its_own(at: Callable[..., Any]):
+    """The world is asked what arrived: an act that a ledger would excuse is told."""
+    entered, left = [], []
+
+    @contextmanager
+    def world(folder: Path) -> Iterator[Outside]:
+        entered.append(folder.name)
+        told = folder / "told"
+        told.touch()
+        yield Outside({"TOLD": str(told)}, lambda: {"told": told.read_text().count("told")})
+        left.append(folder.name)
+
+    target = at("telling")
+    blind = drill(*target, Options(points=("tell:*",)), environ={"TOLD": "{dir}/told"})
+    assert blind.ok
+    report = drill(*target, Options(points=("tell:*",)), outside=world)
+    assert report.undisturbed["outside"] == {"told": 1}
+    assert [row.point for row in report.failures] == ["effect:act"]
+    assert "outside, told: …2… instead of …1…" in report.failures[0].notes
+    assert sorted(entered) == sorted(left) == ["001", "002", "003", "004", "undisturbed",
+                                               "undisturbed-again"]  # fmt: skip

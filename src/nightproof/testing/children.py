@@ -7,12 +7,14 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from nightproof.model import crash
+from nightproof.testing.outside import Outside, Surround
 
 COMMAND = (sys.executable, "-m", "nightproof")
 DRILL = "NIGHTPROOF_DRILL"
@@ -80,6 +82,22 @@ class Ended:
         return " ".join(text.split())
 
 
+def environ_of(folder: Path) -> dict[str, str]:
+    """What the case with this folder adds to the environment of its processes.
+
+    For who prepares a case by runs of its own: they leave what they leave in its store.
+    """
+    # The journals lie together, to share fetched datasets.
+    store = folder.parent / "journals" / f"{folder.name}.db"
+    return {
+        DRILL: "1",
+        FOLDER: str(folder),
+        "NIGHTPROOF_STORE": f"sqlite:///{store}",
+        "NIGHTPROOF_BLOBS": str(folder / "blobs"),
+        "NIGHTPROOF_ARTIFACTS": str(folder / "artifacts"),
+    }
+
+
 @dataclass(slots=True)
 class Place:
     """A case's folder below the scratch folder, with a store of its own."""
@@ -87,6 +105,8 @@ class Place:
     scratch: Path
     name: str
     attempts: int = 0
+    world: Outside = field(default_factory=Outside)
+    """What the job acts on in this case alone."""
 
     @property
     def folder(self) -> Path:
@@ -95,8 +115,8 @@ class Place:
 
     @property
     def store(self) -> str:
-        """The URL of its journal. The journals lie together, to share fetched datasets."""
-        return f"sqlite:///{self.scratch / 'journals' / self.name}.db"
+        """The URL of its journal."""
+        return environ_of(self.folder)["NIGHTPROOF_STORE"]
 
     @property
     def ledger(self) -> Path:
@@ -113,23 +133,23 @@ class Place:
         found |= {
             name: text.replace("{dir}", str(self.folder)) for name, text in job.environ.items()
         }
-        found |= {
-            DRILL: "1",
-            FOLDER: str(self.folder),
-            "NIGHTPROOF_STORE": self.store,
-            "NIGHTPROOF_BLOBS": str(self.folder / "blobs"),
-            "NIGHTPROOF_ARTIFACTS": str(self.folder / "artifacts"),
-            crash.TRACE: str(self.trace(self.attempts)),
-            crash.LEDGER: str(self.ledger),
-        }
+        found |= self.world.environ
+        found |= environ_of(self.folder)
+        found |= {crash.TRACE: str(self.trace(self.attempts)), crash.LEDGER: str(self.ledger)}
         if fail_at:
             found[crash.FAIL_AT] = fail_at
         return found
 
+    @contextmanager
+    def within(self, outside: Surround) -> Iterator[None]:
+        """While it lasts, the case's processes act on a world of their own."""
+        self._make()
+        with outside(self.folder) as self.world:
+            yield
+
     def run(self, job: Job, fail_at: str = "") -> Ended:
         """One child process, from its start to its end."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self.store_folder.mkdir(parents=True, exist_ok=True)
+        self._make()
         self.attempts += 1
         out, err = self.folder / f"out-{self.attempts}", self.folder / f"err-{self.attempts}"
         with out.open("wb") as stdout, err.open("wb") as stderr:
@@ -137,10 +157,9 @@ class Place:
         said = err.read_text("utf-8", "replace")[-4000:]
         return Ended(code, _document(out.read_text("utf-8", "replace")), said)
 
-    @property
-    def store_folder(self) -> Path:
-        """Where the journals lie."""
-        return self.scratch / "journals"
+    def _make(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        (self.scratch / "journals").mkdir(exist_ok=True)
 
 
 def _wait(

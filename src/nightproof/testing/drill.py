@@ -15,6 +15,7 @@ from nightproof.model import clock
 from nightproof.testing import evidence
 from nightproof.testing.children import COMMAND, DRILL, FOLDER, Ended, Job, Place
 from nightproof.testing.evidence import Evidence
+from nightproof.testing.outside import Surround, nowhere
 from nightproof.testing.points import Point, choose, read_trace, repeated
 from nightproof.testing.report import Report, Row, table
 
@@ -68,14 +69,17 @@ def drill(
     environ: Mapping[str, str] | None = None,
     command: Iterable[str] = COMMAND,
     cwd: str | None = None,
+    outside: Surround = nowhere,
     watch: Watch | None = None,
 ) -> Report:
     """Run the job undisturbed, then once for each crash point with a kill -9 there.
 
     `target` and `contract` are those of ``nightproof run``. `environ` is added to
     every child's environment (``{dir}`` stands for the case's own folder), `cwd` is
-    their working folder. Raises UsageError where the command refuses its input,
-    DrillFailed where the undisturbed run does not complete.
+    their working folder. `outside` makes what each case acts on, and what that has
+    counted is compared (see :mod:`nightproof.testing.outside`). Raises UsageError
+    where the command refuses its input, DrillFailed where the undisturbed run does not
+    complete.
     """
     options = options or Options()
     began = clock.monotonic()
@@ -85,7 +89,7 @@ def drill(
     scratch = Path(tempfile.mkdtemp(prefix="nightproof-drill-", dir=options.folder)).resolve()
     report = Report(target, contract)
     try:
-        _drill(job, scratch, options, report, watch)
+        _drill(job, scratch, options, report, outside, watch)
         report.seconds = clock.monotonic() - began
         return report
     finally:
@@ -95,11 +99,18 @@ def drill(
             shutil.rmtree(scratch, ignore_errors=True)
 
 
-def _drill(job: Job, scratch: Path, options: Options, report: Report, watch: Watch | None) -> None:
+def _drill(
+    job: Job,
+    scratch: Path,
+    options: Options,
+    report: Report,
+    outside: Surround,
+    watch: Watch | None,
+) -> None:
     with ThreadPoolExecutor(max(1, options.parallel), thread_name_prefix="drill") as pool:
         began = clock.monotonic()
         places = [Place(scratch, name) for name in ("undisturbed", "undisturbed-again")]
-        first, second = pool.map(lambda place: _undisturbed(job, place), places)
+        first, second = pool.map(lambda place: _undisturbed(job, place, outside), places)
         if options.timeout is None:
             took = clock.monotonic() - began
             job = _with_timeout(job, max(MIN_TIMEOUT, TIMEOUT_FACTOR * took))
@@ -120,8 +131,17 @@ def _drill(job: Job, scratch: Path, options: Options, report: Report, watch: Wat
         )
 
         def one(numbered: tuple[int, Point]) -> Row:
-            place = Place(scratch, f"{numbered[0]:03d}")
-            return _Case(job, place, numbered[1], first, trace, set(unsteady)).row()
+            name, point = f"{numbered[0]:03d}", numbered[1]
+            while True:
+                place = Place(scratch, name)
+                with place.within(outside):
+                    row = _Case(job, place, point, first, trace, set(unsteady)).row()
+                earlier = point.earlier() if point.point.startswith("batch:") else None
+                if row.verdict != "not reached" or earlier is None:
+                    return row
+                # Commits are grouped by chance: where there were fewer this time, an earlier
+                # one does.
+                name, point = f"{name}-{earlier.n}", earlier
 
         for row in pool.map(one, enumerate(chosen, start=1)):
             report.rows.append(row)
@@ -133,8 +153,12 @@ def _with_timeout(job: Job, seconds: float) -> Job:
     return Job(job.target, job.contract, job.command, job.environ, job.cwd, seconds)
 
 
-def _undisturbed(job: Job, place: Place) -> Evidence:
-    ended = place.run(job)
+def _undisturbed(job: Job, place: Place, outside: Surround) -> Evidence:
+    with place.within(outside):
+        return _judged(job, place, place.run(job))
+
+
+def _judged(job: Job, place: Place, ended: Ended) -> Evidence:
     if ended.code == 2:
         message, _, hint = ended.reason.partition("\n")
         raise UsageError(message, hint)
@@ -183,12 +207,6 @@ class _Case:
         killed = self.place.run(self.job, self.point.fail_at)
         if not killed.killed and killed.code != 0:
             self.notes.append(f"ended by itself before the point: {killed.reason}")
-        # Commits are grouped by chance: where there were fewer this time, an earlier one does.
-        earlier = self.point.earlier() if self.point.point.startswith("batch:") else None
-        if killed.code == 0 and earlier is not None:
-            self.point = earlier
-            self.place = Place(self.place.scratch, f"{self.place.name}-{earlier.n}")
-            return self._kill()
         return killed
 
     def _resume(self) -> Ended:

@@ -45,6 +45,8 @@ class Evidence:
     """Effect key to its acts, oldest first."""
     states: Mapping[str, str] = field(default_factory=dict)
     """Effect key to its state in the ledger."""
+    outside: Mapping[str, Any] = field(default_factory=dict)
+    """What arrived at what the job acts on, counted there."""
 
     def as_dict(self) -> dict[str, Any]:
         """The JSON form."""
@@ -52,6 +54,7 @@ class Evidence:
             "result": json.loads(self.result),
             "artifacts": dict(self.artifacts),
             "effects": {key: len(acts) for key, acts in self.acts.items()},
+            **({"outside": dict(self.outside)} if self.outside else {}),
         }
 
 
@@ -75,7 +78,8 @@ def collect(place: Place, ended: Ended) -> Evidence:
     artifacts, states = asyncio.run(_journalled(place))
     # Not RFC 8785: it has no integers beyond 2^53, and a null is not the same as nothing here.
     result = json.dumps(ended.answer.get("result"), sort_keys=True, ensure_ascii=False)
-    return Evidence(_neutral(place, result.encode()).decode(), artifacts, acts_of(place), states)
+    result = _neutral(place, result.encode()).decode()
+    return Evidence(result, artifacts, acts_of(place), states, place.world.counted())
 
 
 def held(place: Place) -> list[EffectRow]:
@@ -150,6 +154,10 @@ def differences(a: Evidence, b: Evidence) -> dict[str, str]:
         one, other = a.artifacts.get(name), b.artifacts.get(name)
         if one != other:
             found[f"artifact {name}"] = f"{_short(other)} instead of {_short(one)}"
+    for name in sorted({*a.outside, *b.outside}):
+        one, other = (json.dumps(x.outside.get(name), sort_keys=True, default=str) for x in (a, b))
+        if one != other:
+            found[f"outside, {name}"] = _first_difference(one, other)
     if set(a.acts) != set(b.acts):
         found[EFFECT_KEYS] = ", ".join(sorted(set(a.acts) ^ set(b.acts)))
     return found
