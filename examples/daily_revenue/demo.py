@@ -11,6 +11,7 @@ import argparse
 import importlib.util
 import json
 import os
+import signal
 import sys
 import tempfile
 import time
@@ -278,6 +279,8 @@ def demonstrate(folder: Path | None) -> int:
     from .simulator import Simulator
     from .simulator.data import Data, Move
 
+    # Ended from outside, it still stops its Postgres.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     place, began = fresh(folder), time.monotonic()
     data = Data(moves=tuple(Move(country, DAY, factor) for country, factor in MOVED.items()))
     with (
