@@ -132,6 +132,8 @@ async def plain(contract: Work) -> int:
 
 # Commands that neither run jobs nor care whose process they are in.
 QUIET = {
+    "alerts",
+    "metrics",
     "runs",
     "show",
     "steps",
