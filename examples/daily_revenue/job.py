@@ -118,9 +118,11 @@ def upsert(
     apps: list[AppRef],
     currency: str,
     rate: dict[str, Decimal],
+    night: str,
 ) -> Stored:
     """Convert a country's money and write its lines; unchanged ones are left alone."""
-    return database.upsert(found.country, figures.lines(found, day, apps, currency, rate))
+    lines = figures.lines(found, day, apps, currency, rate)
+    return database.upsert(found.country, lines, night)
 
 
 @step(pure=True)
@@ -202,7 +204,7 @@ async def daily_revenue(contract: DailyRevenue) -> Summary:
     await prepare_table()
     written = await upsert.map(
         countries, key=lambda one: one.country, concurrency=8, day=day, apps=contract.apps,
-        currency=contract.currency, rate=rate,
+        currency=contract.currency, rate=rate, night=contract.digest,
     )  # fmt: skip
     rows = sum(one.inserted + one.updated + one.unchanged for one in written)
     measure("rows", rows)

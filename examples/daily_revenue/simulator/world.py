@@ -73,6 +73,8 @@ class World:
     admob_recent: deque[float] = field(default_factory=deque)
     apple_recent: deque[float] = field(default_factory=deque)
     expired_before: float = 0.0
+    slack_epoch: float | None = None
+    """Messages are stamped from here on, so that two nights leave the same; None: by the clock."""
     lock: threading.RLock = field(default_factory=threading.RLock)
     _ts: int = 0
 
@@ -103,7 +105,8 @@ class World:
 
     def next_ts(self) -> str:
         """A Slack timestamp: unique in its channel, and growing."""
-        now = max(int(self.now() * 1_000_000), self._ts + 1)
+        at = self.now() if self.slack_epoch is None else self.slack_epoch
+        now = max(int(at * 1_000_000), self._ts + 1)
         self._ts = now
         return f"{now // 1_000_000}.{now % 1_000_000:06d}"
 
