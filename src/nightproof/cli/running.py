@@ -141,7 +141,10 @@ class Night:
 
 def _alongside(settings: Settings, journal: Journal) -> Alongside | None:
     """Pings and a textfile, where they are configured; an isolated attempt has no way out."""
-    if not (settings.textfile or "ping" in settings.alerts) or isolated() is not None:
+    if not (settings.textfile or "ping" in settings.alerts):
+        return None
+    if isolated() is not None:
+        note("this attempt is isolated: it pings nobody and leaves no textfile")
         return None
     from nightproof.observe.alongside import Alongside  # not in the way of others' first step
 

@@ -18,10 +18,11 @@ from nightproof.limits import Quota
 from nightproof.model import clock
 from nightproof.model.states import RunStatus
 from nightproof.observe.incident import KINDS
+from nightproof.observe.nights import retired
 from nightproof.observe.scene import Memory
 from nightproof.views.runs import alive
 from nightproof.views.values import parsed
-from nightproof.views.watch import heartbeat, outputs, own, progress, stall_limit
+from nightproof.views.watch import heartbeat, own, progress, stall_limit
 
 _LOOKED_AT = 1000
 HELP = {
@@ -81,7 +82,8 @@ async def collect(reader: Reader, settings: Settings, memory: Memory | None = No
     lasting = [row for row in await reader.incidents(clock.now_ms() + 1) if row.cleared is None]
     for kind in KINDS:
         gauges.add("nightproof_incident_open", sum(row.kind == kind for row in lasting), kind=kind)
-    for schedule in await reader.schedules():
+    schedules = await reader.schedules()
+    for schedule in (one for one in schedules if not retired(one, schedules)):
         gauges.add(
             "nightproof_schedule_seen_timestamp_seconds", schedule.seen / 1000,
             schedule=schedule.name, job_name=schedule.job,
@@ -127,7 +129,7 @@ async def _job(
     gauges.add(name, _seconds(done.finished), job_name=job)
     took = ((done.finished or 0) - done.created) / 1000
     gauges.add("nightproof_last_duration_seconds", took, job_name=job)
-    for one in await outputs(reader, done, memory.history):
+    for one in await memory.outputs(reader, done):
         labels = {"job_name": job, "measure": one.name}
         gauges.add("nightproof_last_output", one.value or 0.0, **labels)
         gauges.add("nightproof_output_median", one.median, **labels)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from datetime import timedelta
 
 from nightproof.errors import UsageError
@@ -13,7 +14,7 @@ from nightproof.model.states import RunStatus
 from nightproof.model.timetable import Timetable
 from nightproof.observe.incident import Finding, moment
 from nightproof.observe.scene import RECENT_MS, Scene
-from nightproof.views.watch import OutputView, outputs, own
+from nightproof.views.watch import OutputView, own
 
 LOOK_BACK = timedelta(days=7)
 """A time that was missed longer ago is history."""
@@ -29,11 +30,10 @@ async def missed(scene: Scene) -> list[Finding]:
     Over when the runs are there, or, where missed nights are skipped, when a later one is.
     """
     schedules = await scene.reader.schedules()
-    newest = max((row.seen for row in schedules), default=0)
     found = []
     for row in schedules:
         until = scene.now - int(scene.settings.late * 1000)
-        if newest - row.seen > _RETIRED_MS:
+        if retired(row, schedules):
             until = min(until, row.seen)
         try:
             note = await _missed(scene, row, until)
@@ -42,6 +42,11 @@ async def missed(scene: Scene) -> list[Finding]:
         if note:
             found.append(Finding(f"missed:{row.name}", "missed", row.job, "", note))
     return found
+
+
+def retired(row: ScheduleRow, among: Sequence[ScheduleRow]) -> bool:
+    """Whether a schedule is not served any more, while others are."""
+    return max(one.seen for one in among) - row.seen > _RETIRED_MS
 
 
 async def _missed(scene: Scene, row: ScheduleRow, until: int) -> str:
@@ -84,7 +89,7 @@ async def silent(scene: Scene) -> list[Finding]:
     for job, row in newest.items():
         if (row.finished or 0) < scene.now - RECENT_MS and job not in jobs:
             continue
-        for one in await outputs(scene.reader, row, scene.memory.history):
+        for one in await scene.memory.outputs(scene.reader, row):
             key = f"no-output:{job}:{one.name}"
             if one.silent or (key in lasting and not one.value):
                 found.append(Finding(key, "no-output", job, row.name, _told(row, one)))

@@ -10,7 +10,7 @@ from nightproof.errors import NotFound
 from nightproof.journal.incidents import IncidentRow
 from nightproof.journal.protocol import Reader
 from nightproof.journal.records import RunRow
-from nightproof.views.watch import History
+from nightproof.views.watch import History, OutputView, outputs
 
 RECENT_MS = 86_400_000
 """What ended longer ago opens no incident: a watcher that starts must not tell old stories."""
@@ -22,6 +22,18 @@ class Memory:
 
     history: History = field(default_factory=History)
     canaries: dict[int, bool | None] = field(default_factory=dict)
+    _outputs: dict[str, tuple[tuple[int, int | None], list[OutputView]]] = field(
+        default_factory=dict
+    )
+
+    async def outputs(self, reader: Reader, row: RunRow) -> list[OutputView]:
+        """What a job's last completed run measured, beside the nights before."""
+        which = (row.id, row.finished)
+        known = self._outputs.get(row.job)
+        if known is None or known[0] != which:
+            known = which, await outputs(reader, row, self.history)
+            self._outputs[row.job] = known
+        return known[1]
 
 
 @dataclass(frozen=True, slots=True)
