@@ -48,9 +48,12 @@ def test_locks_are_complete(root: Path, name: str):
 @pytest.mark.parametrize(
     ("inner", "outer"),
     [
-        ("run", "revenue"), ("run", "dev"), ("run", "bench"),
-        ("revenue", "dev"), ("revenue", "bench"),
-    ],  # fmt: skip
+        ("run", "revenue"),
+        ("run", "dev"),
+        ("run", "bench"),
+        ("revenue", "dev"),
+        ("revenue", "bench"),
+    ],
 )
 def test_locks_agree(root: Path, inner: str, outer: str):
     """Demo, tests and benchmarks run on the same versions as the package."""
