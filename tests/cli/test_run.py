@@ -147,7 +147,6 @@ def test_concurrency_comes_from_outside(np):
     ("options", "says"),
     [
         (["--engine", "temporal"], "not in this version"),
-        (["--isolate", "L2"], "not in this version"),
         (["--effects"], "--replicate"),
         (["--no-such-option"], "No such option"),
     ],
