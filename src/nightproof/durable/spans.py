@@ -12,13 +12,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from contextvars import copy_context
+from typing import Any, cast
 from weakref import WeakKeyDictionary, WeakSet
 
 from opentelemetry import trace
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
 
-from nightproof.durable.context import any_runtime
+from nightproof.durable.context import any_runtime, current
 from nightproof.durable.served import served
 from nightproof.provenance.wire import lasting
 
@@ -31,7 +32,9 @@ _heard: WeakKeyDictionary[Any, set[str]] = WeakKeyDictionary()
 
 def watch() -> None:
     """Record the spans of the global tracer provider from now on, if it takes processors."""
-    provider: Any = trace.get_tracer_provider()
+    unheard = copy_context()  # OpenTelemetry reads a variable: the job does not
+    unheard.run(current.set, cast("Any", watch))
+    provider: Any = unheard.run(trace.get_tracer_provider)
     if provider not in _watched and hasattr(provider, "add_span_processor"):
         _watched.add(provider)
         provider.add_span_processor(ServedSpans())

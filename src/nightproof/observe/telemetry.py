@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 from opentelemetry import context, trace
-from opentelemetry.trace import Span, SpanKind, Status, StatusCode
+from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer
 
 from nightproof.errors import NightproofError
 from nightproof.journal.protocol import Reader
@@ -37,10 +37,16 @@ class Ended(Protocol):
     def error(self) -> BaseException | None: ...
 
 
+def tracer() -> Tracer | None:
+    """Where spans go; None where no tracer provider of an SDK is configured."""
+    provider: Any = trace.get_tracer_provider()
+    return provider.get_tracer("nightproof") if hasattr(provider, "add_span_processor") else None
+
+
 class Trace:
     """The span of one attempt; made in the task that drives it."""
 
-    def __init__(self, row: RunRow, last_seq: int) -> None:
+    def __init__(self, row: RunRow, last_seq: int, tracer: Tracer) -> None:
         self._row = row
         self._after = last_seq
         attributes: dict[str, Any] = {
@@ -50,7 +56,6 @@ class Trace:
             "nightproof.attempt": row.attempts,
             "nightproof.replicate": row.replicate,
         }
-        tracer = trace.get_tracer("nightproof")
         self._tracer = tracer
         self._span: Span = tracer.start_span(
             f"run {row.job}", kind=SpanKind.INTERNAL, attributes=attributes

@@ -6,8 +6,9 @@ import asyncio
 import json
 import os
 import sys
+from contextvars import copy_context
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from nightproof.blobs.protocol import Blobs
 from nightproof.config import Settings
@@ -152,10 +153,16 @@ class Engine:
             self._heartbeat.remove(row.id)
             del self.live[row.id]
 
-    async def _traced(self, row: RunRow) -> Trace:
-        from nightproof.observe.telemetry import Trace  # needs the SDK, which few jobs load
+    async def _traced(self, row: RunRow) -> Trace | None:
+        """The attempt's span, where somebody has configured OpenTelemetry."""
+        unheard = copy_context()  # what this reads is not what the job reads
+        unheard.run(current.set, cast("Any", self))
+        tracer = unheard.run(_tracer)
+        if tracer is None:
+            return None
+        from nightproof.observe.telemetry import Trace  # loaded just now
 
-        return Trace(row, await self.journal.last_seq(row.id))
+        return Trace(row, await self.journal.last_seq(row.id), tracer)
 
     async def child(self, parent: Attempt, job: Job[Any, Any], contract: Any) -> Outcome:
         """A run inside a run; replicates have replicates of the same number."""
@@ -304,6 +311,12 @@ def _remembered(launch: Launch) -> bytes:
     if level := os.environ.get("NIGHTPROOF_ISOLATION"):
         kept["isolate"] = level
     return json.dumps(kept).encode()
+
+
+def _tracer() -> Any:
+    from nightproof.observe import telemetry  # needs the SDK, which few jobs load
+
+    return telemetry.tracer()
 
 
 def _own_generator() -> Any:
