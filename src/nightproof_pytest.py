@@ -208,7 +208,6 @@ def fake_clock() -> Iterator[FakeClock]:
     """A clock that stands still until a sleep passes time, or ``advance`` or ``set`` does."""
     from nightproof.model import clock
     from nightproof.testing.fake import FakeClock
-    from nightproof.testing.outside import Surround
 
     source = FakeClock()
     with clock.use(source):
