@@ -50,12 +50,6 @@ def install(where: Callable[[], Any]) -> None:
         _patch_look_ups(socket)
     sys.addaudithook(_hook(where))
 
-    def forked() -> None:
-        for heard in {*_hears(where()), *filter(None, (_process,))}:
-            heard.unlock()
-
-    os.register_at_fork(after_in_child=forked)
-
 
 def own() -> Heard:
     """Hear code outside of runs too: this process works for nothing but runs."""

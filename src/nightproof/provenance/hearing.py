@@ -44,6 +44,7 @@ class Heard:
 
     __slots__ = (
         "_lock",
+        "_pid",
         "_seen",
         "cut",
         "early",
@@ -74,10 +75,11 @@ class Heard:
         self.cut = False
         self._seen: dict[tuple[str, str], bytes | set[bytes]] = {}
         self._lock = RLock()  # a finaliser may change files while this sorts
+        self._pid = os.getpid()
 
     def sort(self) -> None:
         """Find what is new in the log."""
-        with self._lock:
+        with self._turn():
             count = len(self.log)
             passed = self.log[:count]
             del self.log[:count]
@@ -87,14 +89,19 @@ class Heard:
                 if path := absolute(given):
                     self.add("file", path, path, *place(self, where), last)
 
-    def unlock(self) -> None:
-        """In a forked child: the thread that held the lock is not there."""
-        self._lock = RLock()
+    def _turn(self) -> RLock:
+        """The lock. A forked child has one of its own: the thread that held it is not there.
+
+        A hook at the fork would be too late: hooks before it may read variables.
+        """
+        if self._pid != os.getpid():
+            self._lock, self._pid = RLock(), os.getpid()
+        return self._lock
 
     def take(self) -> list[Sound]:
         """What is new since the last call."""
         self.sort()
-        with self._lock:
+        with self._turn():
             taken, self.fresh = self.fresh, []
         return taken
 
@@ -109,7 +116,7 @@ class Heard:
         value: str | None = None,
     ) -> None:
         """Note a read; `mark` is its name among reads of every kind. Raises what the judge does."""
-        with self._lock:
+        with self._turn():
             key = (mark, step)
             known = self._seen.get(key)
             calls: set[bytes] | None = None
