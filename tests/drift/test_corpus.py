@@ -54,6 +54,7 @@ def test_diff_alone_names_no_wrong_cause(verdicts):
     assert not wrong, told(wrong)
 
 
+@pytest.mark.drill
 def test_diff_accuses_nobody_in_harder_pairs(tmp_path):
     """Innocent second differences, causes in bodies, imports, child runs, other programs.
 

@@ -31,13 +31,13 @@ def test_an_undisturbed_night(nights):
 
 def test_quota_exhausted_after_36_of_48_countries(nights):
     """The run parks until the next window, and then only the 12 missing are fetched."""
-    found = nights(limits={"admob_requests": 36, "admob_seconds": 12})
+    found = nights(limits={"admob_requests": 36, "admob_seconds": 8})
     contract = found.contract()
     parked = found.run(contract)
     assert parked.code == 75, parked
     before = found.calls()
     assert len(before) == 36
-    time.sleep(12)
+    time.sleep(8)
     ended = found.run(contract)
     assert ended.code == 0, ended
     assert found.calls() == dict.fromkeys(COUNTRIES, 1)
