@@ -151,3 +151,13 @@ def test_reading_what_is_not_there(np):
     ran = np("show", "nothing")
     assert ran.code == 2
     assert "there is no run 'nothing'" in ran.err
+
+
+@pytest.mark.parametrize(
+    ("outside", "said"),
+    [("nowhere.py:world", "there is no file"), ("jobs.py:nothing", "has no function 'nothing'")],
+)
+def test_a_drill_in_a_world_that_is_not_there(np, outside, said):
+    """Exit 2 before anything is killed."""
+    ran = np("drill", "jobs.py:work", np.contract(), "--outside", outside)
+    assert (ran.code, said in ran.err) == (2, True), ran.err

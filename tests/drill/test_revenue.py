@@ -214,3 +214,20 @@ def test_the_drill_catches(worlds, contract, broken, point, says):
     assert report.rows != []
     assert {row.verdict for row in report.rows} == {"differs"}, table(report)
     assert all(says in "\n".join(row.notes) for row in report.rows), table(report)
+
+
+def test_the_command_makes_a_world_for_every_case(server, tmp_path):
+    """`nightproof drill … --outside`, with the world that comes with the example."""
+    contract = tmp_path / "contract.json"
+    document = daily_contract(DAY, ["US", "JP"], simulated_apps()[:2])
+    contract.write_text(json.dumps(document), encoding="utf-8")
+    world = EXAMPLES / "daily_revenue" / "world.py"
+    words = ["drill", JOB, str(contract), "--limit", "12", "--seed", "1", "--json"]
+    done = subprocess.run(
+        [sys.executable, "-m", "nightproof", *words, "--outside", f"{world}:world"],
+        env={**os.environ, "DATABASE_URL": server.get_uri()}, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    counted = json.loads(done.stdout)["undisturbed"]["outside"]
+    assert len(counted["messages"]) == 1
+    assert list(counted["posts"].values()) == [1]

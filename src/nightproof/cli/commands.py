@@ -361,6 +361,10 @@ def drill(
     ] = None,
     folder: Annotated[str | None, typer.Option("--dir", help="Where to work.")] = None,
     keep: Annotated[bool, typer.Option("--keep", help="Keep journals and artifacts.")] = False,
+    outside: Annotated[
+        str | None,
+        typer.Option("--outside", metavar="FILE.py:NAME", help="Makes what each case acts on."),
+    ] = None,
     json: Json = False,
     debug: Debug = False,
 ) -> None:
@@ -372,7 +376,7 @@ def drill(
 
     session(None, debug)
     how = (everything, tuple(point or ()), limit, seed, parallel, timeout, folder, keep)
-    end(drills.drill(target, contract, how, json))
+    end(drills.drill(target, contract, how, outside, json))
 
 
 demo_commands.register(app)

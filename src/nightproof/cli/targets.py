@@ -50,6 +50,18 @@ def _imported(text: str) -> tuple[ModuleType, str, str | None]:
     return module, where, name
 
 
+def function(text: str) -> Any:
+    """The function that ``file.py:name`` names. Raises TargetError where there is none."""
+    module, where, name = _imported(text)
+    found = getattr(module, name, None) if name else None
+    if not callable(found):
+        raise TargetError(
+            f"{where} has no function '{name}'" if name else f"'{text}' names no function",
+            "Write FILE.py:NAME.",
+        )
+    return found
+
+
 def absolute(text: str) -> str:
     """`text` such that it names the same target in any folder; modules stay as they are."""
     place, (_, name) = place_of(text), _split(text)

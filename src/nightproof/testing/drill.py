@@ -275,6 +275,7 @@ def main(
     command: Iterable[str] = COMMAND,
     show: Callable[[Report], None] | None = None,
     watch: Watch | None = None,
+    outside: Surround = nowhere,
 ) -> int:
     """The command's work: warn, drill, show the report, and answer with the exit code.
 
@@ -286,7 +287,9 @@ def main(
         sys.stderr.write(WARNING + "\n")
         if watch is None and sys.stderr.isatty():
             watch = _progress
-    report = drill(target, contract, options, environ=environ, command=command, watch=watch)
+    report = drill(
+        target, contract, options, environ=environ, command=command, watch=watch, outside=outside
+    )
     if json:
         sys.stdout.write(report.to_json() + "\n")
     elif show is not None:
