@@ -113,6 +113,28 @@ def test_a_used_up_quota_parks_every_sharer(night, night_contract):
     assert calls == ["refused"]
 
 
+def test_a_map_that_waits_says_so_once(night, night_contract):
+    """Not once for each item, and not again for each that is let through."""
+    slow = Quota("slow", rate="4/1s")
+
+    @step(quota=slow)
+    async def call(i: int) -> int:
+        return i
+
+    @job(name="many")
+    async def main(contract: night_contract) -> list[int]:
+        return await call.map(range(12), concurrency=8)
+
+    outcome = night.run(main)
+    assert outcome.value == list(range(12))
+    told = [
+        entry
+        for entry in night.entries(outcome.name)
+        if b"waits for quota" in (entry.output or b"")
+    ]
+    assert len(told) == 1
+
+
 def test_the_server_is_believed_where_it_says_nothing(night, night_contract):
     """No reset is known: the quota is parked for its own window, and the step succeeds then."""
     shared = Quota("shared", rate="100/1s")

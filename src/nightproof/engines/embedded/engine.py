@@ -293,6 +293,8 @@ class Engine:
         """Give everything back."""
         if self._control is not None:
             self._control.cancel()
+        if self._looking is not None:
+            self._looking.cancel()  # it would look into a journal that is closed
         self._heartbeat.close()
         self.threads.close()
         await self.journal.close()

@@ -28,6 +28,8 @@ BLOCK_SECONDS = 1.0
 """So long the permits of a block are good; what is left then is lost until it lapses."""
 LARGEST_PART = 0.05
 """No block is more than this part of a window."""
+TELL_MS = 60_000
+"""A run says so often that it waits for a quota: a map has many items that do."""
 SPREAD_SECONDS = 0.05
 """Those who wait for the same moment come back spread over this time."""
 
@@ -73,6 +75,7 @@ class Quotas:
         self._journal = journal
         self._purses = purses
         self._thread = get_ident()
+        self._told: dict[str, int] = {}
 
     async def permit(self, step: Any) -> None:
         """One permit of each of the step's quotas; waits, and parks the run where it is long."""
@@ -110,12 +113,11 @@ class Quotas:
 
     async def _wait(self, quota: Quota, grant: Grant) -> None:
         run = self._run
-        at = clock.from_ms(grant.until).isoformat(timespec="seconds")
-        run.note(
-            "quota",
-            {"quota": quota.name, "until": at, "message": f"waits for quota '{quota.name}': "
-             f"{grant.reason}"},
-        )  # fmt: skip
+        if grant.until - self._told.get(quota.name, 0) >= TELL_MS:
+            self._told[quota.name] = grant.until
+            at = clock.from_ms(grant.until).isoformat(timespec="seconds")
+            message = f"waits for quota '{quota.name}': {grant.reason}"
+            run.note("quota", {"quota": quota.name, "until": at, "message": message})
         end = grant.until / 1000 + clock.random() * SPREAD_SECONDS
         run.active -= 1
         try:

@@ -18,6 +18,8 @@ from nightproof.stores.sqlite.connection import Database
 
 LONGEST_MS = 40 * 86_400_000
 """A quota that is parked for longer was parked by a clock that was wrong."""
+FORGOTTEN_MS = 3_600_000
+"""A wait that was over so long ago is nobody's any more."""
 _ADD = (
     "INSERT INTO quota_use VALUES (?, ?, ?, ?, ?) "
     "ON CONFLICT (quota, what, sharer, until) DO UPDATE SET n = n + excluded.n"
@@ -46,7 +48,11 @@ def take(
             (name, who.run, now, grant.until),
         )
         return grant
-    db.execute("DELETE FROM quota_wait WHERE quota = ? AND run = ?", (name, who.run))
+    # Also of runs that died while they waited.
+    db.execute(
+        "DELETE FROM quota_wait WHERE quota = ? AND (run = ? OR until <= ?)",
+        (name, who.run, now - FORGOTTEN_MS),
+    )
     db.execute("DELETE FROM quota_use WHERE quota = ? AND until <= ?", (name, now))
     for ask in asks:
         if ask.counted:
