@@ -69,3 +69,11 @@ def test_the_extra_of_the_pipeline_is_in_its_list(root: Path):
     folder = root / "requirements"
     asked = wanted(folder / "revenue.in") | wanted(folder / "run.in")
     assert set(extra) - asked == set()
+
+
+@pytest.mark.parametrize("extra", ["objects", "otel", "postgres", "sign", "temporal"])
+def test_the_tests_have_the_extras(root: Path, extra: str):
+    """dev.in has what a user gets with the extra, so that nothing is skipped for want of it."""
+    project = tomllib.loads((root / "pyproject.toml").read_text("utf-8"))
+    asked = wanted(root / "requirements" / "dev.in")
+    assert set(project["project"]["optional-dependencies"][extra]) - asked == set()
