@@ -22,7 +22,7 @@ import pytest
 from nightproof import Contract
 from nightproof.app import App
 from nightproof.config import Settings
-from nightproof.engines.embedded import Options, Outcome
+from nightproof.engines.attempt import Options, Outcome
 from nightproof.journal.records import Entry, Owner, RunRow
 from nightproof.model import clock, crash, identity
 from nightproof.model.identity import ProcessIdentity

@@ -16,7 +16,8 @@ from nightproof.config import Settings
 from nightproof.contract import checking
 from nightproof.durable import job as jobs
 from nightproof.durable.job import Job
-from nightproof.engines.embedded import Engine, Launch, Options, Outcome, Run
+from nightproof.engines.attempt import Launch, Options, Outcome, Run
+from nightproof.engines.embedded import Engine
 from nightproof.errors import ConfigError, NotFound
 from nightproof.journal.protocol import Journal, Reader
 from nightproof.journal.records import Boot

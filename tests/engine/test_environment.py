@@ -6,7 +6,7 @@ import json
 import pytest
 
 from nightproof import job, step
-from nightproof.engines.embedded import environment
+from nightproof.engines.attempt import environment
 from nightproof.errors import BlobError, EnvironmentChanged, StoreFull
 from nightproof.journal.records import RunFilter
 from nightproof.model.states import Kind, RunStatus

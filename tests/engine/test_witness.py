@@ -17,7 +17,7 @@ import pytest
 
 from nightproof import Contract, Dataset, artifact, job, step
 from nightproof.durable.context import current
-from nightproof.engines.embedded import witnessing
+from nightproof.engines.attempt import witnessing
 from nightproof.errors import StepFailed, UndeclaredRead
 from nightproof.model.states import RunStatus
 from nightproof.provenance.witness import reads_of, witnessed

@@ -17,7 +17,7 @@ from tests.golden.jobs import Died, Night, golden
 
 from nightproof.app import App
 from nightproof.config import Settings
-from nightproof.engines.embedded import Outcome
+from nightproof.engines.attempt import Outcome
 from nightproof.journal.records import checksum
 from nightproof.stores.sqlite.schema import VERSION
 

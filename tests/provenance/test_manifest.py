@@ -272,7 +272,7 @@ def test_what_the_contract_names_is_labelled(night, tmp_path):
 
 def test_a_long_list_of_steps_is_kept_as_a_blob(night, night_contract, monkeypatch):
     """The manifest has its digest and count; the blob is the run's, and complete."""
-    monkeypatch.setattr("nightproof.engines.embedded.stamping.INLINE_STEPS", 2)
+    monkeypatch.setattr("nightproof.engines.attempt.stamping.INLINE_STEPS", 2)
     outcome = night.run(report, night_contract(n=3))
     listed = loaded(outcome)["predicate"]["runDetails"]["byproducts"][0]
     assert listed["annotations"] == {"count": 3}

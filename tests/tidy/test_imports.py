@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 PACKAGES = """
-    agents app blobs cli config contract drift durable engines engines.embedded
+    agents app blobs cli config contract drift durable engines engines.attempt engines.embedded
     engines.temporal errors journal limits model observe provenance serving stores stores.objects
     stores.postgres stores.sqlite testing views web workers
 """.split()

@@ -7,7 +7,7 @@ from typing import Any
 
 from nightproof.cli.session import debugging
 from nightproof.cli.targets import place
-from nightproof.engines.embedded import Outcome
+from nightproof.engines.attempt import Outcome
 from nightproof.errors import AlreadyRunning, Interrupted, NightproofError, RunParked, StepFailed
 from nightproof.model.states import RunStatus
 

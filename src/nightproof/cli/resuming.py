@@ -12,7 +12,7 @@ from nightproof.cli import outcome as outcomes
 from nightproof.cli import resumable, running, signals, targets
 from nightproof.cli.running import Night, Output
 from nightproof.cli.session import Session, complain, isolated, note
-from nightproof.engines.embedded import Options, Outcome
+from nightproof.engines.attempt import Options, Outcome
 from nightproof.errors import (
     ContractError,
     NightproofError,

@@ -21,7 +21,7 @@ from nightproof.config import Settings
 from nightproof.contract.base import Contract
 from nightproof.durable.context import current
 from nightproof.durable.job import Job
-from nightproof.engines.embedded import Options, Outcome, Run
+from nightproof.engines.attempt import Options, Outcome, Run
 from nightproof.errors import (
     AlreadyRunning,
     ContractError,

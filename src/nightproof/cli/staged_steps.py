@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from nightproof.engines.embedded.steps import Steps
+from nightproof.engines.attempt.steps import Steps
 
 
 def stage(texts: Mapping[str, str], name: str) -> Callable[[], bool]:

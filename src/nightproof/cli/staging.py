@@ -23,8 +23,9 @@ from nightproof.cli import running, staged_clock, staged_files, staged_steps, ta
 from nightproof.drift.goal import Goal, Reached
 from nightproof.drift.normalise import Normaliser, normalisers
 from nightproof.drift.offer import Offer, offer
-from nightproof.engines.embedded import Engine, Launch, Run
-from nightproof.engines.embedded.state import Ending
+from nightproof.engines.attempt import Launch, Run
+from nightproof.engines.attempt.state import Ending
+from nightproof.engines.embedded import Engine
 from nightproof.errors import ContractError, NightproofError
 from nightproof.journal.records import Claimed, CodeRow, Entry, LaneBatch, Owner, Recorded, Wanted
 from nightproof.model.states import RunStatus

@@ -1,1 +1,1 @@
-"""Implementations of the runtime; each stands alone and receives a journal."""
+"""Implementations of the runtime; each receives a journal, and shares only what an attempt is."""

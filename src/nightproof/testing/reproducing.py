@@ -20,7 +20,7 @@ from nightproof.config import Settings
 from nightproof.contract import Contract
 from nightproof.drift.normalise import Normaliser, normalisers
 from nightproof.durable.job import Job
-from nightproof.engines.embedded import Options
+from nightproof.engines.attempt import Options
 from nightproof.errors import MisuseError, NightproofError
 from nightproof.journal.records import RunRow
 from nightproof.model.states import Kind, RunStatus

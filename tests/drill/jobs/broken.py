@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from nightproof.engines.embedded import effects, engine, mapper, steps
-from nightproof.engines.embedded.ledger import Ledger
+from nightproof.engines.attempt import effects, engine, mapper, steps
+from nightproof.engines.attempt.ledger import Ledger
 from nightproof.journal.commit import Committed, Lane
 from nightproof.journal.lease import Possession
 from nightproof.journal.records import Entry, Settle

@@ -15,15 +15,15 @@ from nightproof.config import Settings
 from nightproof.contract.base import Contract
 from nightproof.durable.context import Scope, current
 from nightproof.durable.job import Job
-from nightproof.engines.embedded import closing
-from nightproof.engines.embedded.environment import Environment, Environments
+from nightproof.engines.attempt import closing
+from nightproof.engines.attempt.environment import Environment, Environments
+from nightproof.engines.attempt.launching import Launch
+from nightproof.engines.attempt.ledger import Ledger
+from nightproof.engines.attempt.run import Run
+from nightproof.engines.attempt.state import Attempt, Ending, Outcome
+from nightproof.engines.attempt.threads import Threads
+from nightproof.engines.attempt.witnessing import Witness, Witnesses
 from nightproof.engines.embedded.heartbeat import Heartbeat
-from nightproof.engines.embedded.launching import Launch
-from nightproof.engines.embedded.ledger import Ledger
-from nightproof.engines.embedded.run import Run
-from nightproof.engines.embedded.state import Attempt, Ending, Outcome
-from nightproof.engines.embedded.threads import Threads
-from nightproof.engines.embedded.witnessing import Witness, Witnesses
 from nightproof.errors import (
     AlreadyRunning,
     BlobError,
@@ -41,7 +41,7 @@ from nightproof.model.states import RunStatus
 from nightproof.provenance import audit, seeds
 
 if TYPE_CHECKING:
-    from nightproof.engines.embedded.quotas import Purses
+    from nightproof.engines.attempt.quotas import Purses
     from nightproof.observe.telemetry import Trace
 
 CONTROL_SECONDS = 0.25
@@ -88,7 +88,7 @@ class Engine:
     def purses(self) -> Purses:
         """The permits of quotas that this engine holds, for all its runs."""
         if self._purses is None:
-            from nightproof.engines.embedded.quotas import Purses  # start-up time
+            from nightproof.engines.attempt.quotas import Purses  # start-up time
 
             self._purses = Purses()
         return self._purses

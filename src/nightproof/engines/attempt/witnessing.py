@@ -16,7 +16,7 @@ from hashlib import sha256
 from threading import Thread
 from typing import TYPE_CHECKING, Any
 
-from nightproof.engines.embedded.state import Attempt
+from nightproof.engines.attempt.state import Attempt
 from nightproof.errors import UndeclaredRead
 from nightproof.journal.records import UseBlob
 from nightproof.model import clock
@@ -24,7 +24,7 @@ from nightproof.provenance import audit
 from nightproof.provenance.hearing import IMPORT, Heard, Sound
 
 if TYPE_CHECKING:
-    from nightproof.engines.embedded.tracing import Tracing
+    from nightproof.engines.attempt.tracing import Tracing
     from nightproof.provenance.witness import Read
     from nightproof.provenance.witness.rules import Rules
     from nightproof.provenance.witness.settling import Settler
@@ -93,7 +93,7 @@ class Witness:
         if self._heard is not None:
             self._run.heard = self._heard
             if os.environ.get("NIGHTPROOF_ISOLATION") == "L3":
-                from nightproof.engines.embedded.tracing import Tracing  # only under strace
+                from nightproof.engines.attempt.tracing import Tracing  # only under strace
 
                 self._traced = Tracing(self._run)
             if self._outside is not None:

@@ -11,8 +11,8 @@ from typing import Any
 from nightproof.blobs.claims import spills
 from nightproof.durable.context import Scope, current
 from nightproof.durable.step import Routine, Step
-from nightproof.engines.embedded.ledger import brief, failure_output
-from nightproof.engines.embedded.state import Attempt
+from nightproof.engines.attempt.ledger import brief, failure_output
+from nightproof.engines.attempt.state import Attempt
 from nightproof.errors import (
     AttemptNote,
     CodecError,

@@ -13,16 +13,16 @@ from nightproof.config import Settings
 from nightproof.durable.context import Artifact, MapCall, current
 from nightproof.durable.job import Job
 from nightproof.durable.step import Step
-from nightproof.engines.embedded.effects import Effects
-from nightproof.engines.embedded.ending import child_failure, stored
-from nightproof.engines.embedded.files import artifact_path, read_digest, write_atomically
-from nightproof.engines.embedded.ledger import Ledger
-from nightproof.engines.embedded.mapper import Mapper
-from nightproof.engines.embedded.mints import Mints
-from nightproof.engines.embedded.progress import Progress
-from nightproof.engines.embedded.state import Attempt, Ending, Host, Options
-from nightproof.engines.embedded.steps import Steps
-from nightproof.engines.embedded.waits import Waits
+from nightproof.engines.attempt.effects import Effects
+from nightproof.engines.attempt.ending import child_failure, stored
+from nightproof.engines.attempt.files import artifact_path, read_digest, write_atomically
+from nightproof.engines.attempt.ledger import Ledger
+from nightproof.engines.attempt.mapper import Mapper
+from nightproof.engines.attempt.mints import Mints
+from nightproof.engines.attempt.progress import Progress
+from nightproof.engines.attempt.state import Attempt, Ending, Host, Options
+from nightproof.engines.attempt.steps import Steps
+from nightproof.engines.attempt.waits import Waits
 from nightproof.errors import CodeChanged, EffectHeld, StoreError
 from nightproof.journal.records import RunRow
 from nightproof.model import clock, crash
@@ -33,7 +33,7 @@ from nightproof.provenance.hearing import Heard
 from nightproof.provenance.seeds import run_seed, step_seed
 
 if TYPE_CHECKING:
-    from nightproof.engines.embedded.quotas import Quotas
+    from nightproof.engines.attempt.quotas import Quotas
 
 DRAIN_POLL_SECONDS = 0.02
 """How often to look whether the steps in flight are done."""
@@ -224,7 +224,7 @@ class Run(Attempt):
     def quotas(self) -> Quotas:
         """Its permits and costs; made for a run that has a quota."""
         if self._quotas is None:
-            from nightproof.engines.embedded.quotas import Quotas  # start-up time
+            from nightproof.engines.attempt.quotas import Quotas  # start-up time
 
             self._quotas = Quotas(self, self.ledger.journal, self.engine.purses)
         return self._quotas

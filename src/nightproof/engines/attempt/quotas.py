@@ -15,7 +15,7 @@ from threading import get_ident
 from typing import Any
 
 from nightproof.durable.context import Scope, current
-from nightproof.engines.embedded.state import Attempt
+from nightproof.engines.attempt.state import Attempt
 from nightproof.errors import MisuseError
 from nightproof.journal.protocol import Journal
 from nightproof.journal.quotas import Ask, Claimant, Grant, SpendQuota

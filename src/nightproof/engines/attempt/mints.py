@@ -15,8 +15,8 @@ from typing import Any
 
 from nightproof.durable.context import Scope, current
 from nightproof.durable.step import Step
-from nightproof.engines.embedded.ledger import hide
-from nightproof.engines.embedded.state import Attempt
+from nightproof.engines.attempt.ledger import hide
+from nightproof.engines.attempt.state import Attempt
 from nightproof.model import clock
 from nightproof.model.arguments import Arguments
 from nightproof.model.fingerprint import fingerprint

@@ -9,8 +9,8 @@ from typing import Any
 
 from nightproof.durable.context import MapCall
 from nightproof.durable.step import Step
-from nightproof.engines.embedded.state import Attempt
-from nightproof.engines.embedded.steps import MISSING, recorded_failure
+from nightproof.engines.attempt.state import Attempt
+from nightproof.engines.attempt.steps import MISSING, recorded_failure
 from nightproof.errors import CodecError, MisuseError, StepFailed
 from nightproof.journal.commit import Committed
 from nightproof.model import clock

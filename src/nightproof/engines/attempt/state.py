@@ -13,9 +13,9 @@ from nightproof.config import Settings
 from nightproof.durable.context import Runtime
 from nightproof.durable.job import Job
 from nightproof.durable.step import Routine, Step
-from nightproof.engines.embedded.ledger import Ledger
-from nightproof.engines.embedded.progress import Progress
-from nightproof.engines.embedded.threads import Threads
+from nightproof.engines.attempt.ledger import Ledger
+from nightproof.engines.attempt.progress import Progress
+from nightproof.engines.attempt.threads import Threads
 from nightproof.errors import NightproofError
 from nightproof.journal.commit import Committed
 from nightproof.journal.records import Recorded, RunRow

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nightproof.blobs.protocol import Blobs
 from nightproof.config import Settings
-from nightproof.engines.embedded.state import Attempt
+from nightproof.engines.attempt.state import Attempt
 from nightproof.errors import BlobError, EnvironmentChanged
 from nightproof.journal.records import UseBlob
 from nightproof.model import clock

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from nightproof.durable.job import Job
-from nightproof.engines.embedded.run import Run
-from nightproof.engines.embedded.state import Options
+from nightproof.engines.attempt.run import Run
+from nightproof.engines.attempt.state import Options
 
 
 @dataclass(slots=True)

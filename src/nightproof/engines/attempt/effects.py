@@ -11,9 +11,9 @@ from typing import Any
 from nightproof.blobs.claims import spills
 from nightproof.durable.context import Scope, current
 from nightproof.durable.effect import Effect
-from nightproof.engines.embedded.ledger import brief, failure_output
-from nightproof.engines.embedded.state import Attempt
-from nightproof.engines.embedded.steps import MISSING, note_of, recorded_failure, spends
+from nightproof.engines.attempt.ledger import brief, failure_output
+from nightproof.engines.attempt.state import Attempt
+from nightproof.engines.attempt.steps import MISSING, note_of, recorded_failure, spends
 from nightproof.errors import AttemptNote, CodecError, EffectConflict, StepFailed, StoreError
 from nightproof.journal.records import EffectRow, LaneBatch, Settle
 from nightproof.model import clock, crash

@@ -7,7 +7,7 @@ import json
 from datetime import datetime
 from typing import Any
 
-from nightproof.engines.embedded.state import Attempt
+from nightproof.engines.attempt.state import Attempt
 from nightproof.journal.records import Entry, TakeSignal
 from nightproof.model import clock
 from nightproof.model.codec import Codec

@@ -11,7 +11,7 @@ from typing import Any
 
 from nightproof.durable.context import Scope, current
 from nightproof.durable.step import Routine
-from nightproof.engines.embedded.state import Attempt
+from nightproof.engines.attempt.state import Attempt
 from nightproof.model import clock
 from nightproof.provenance.hearing import Sound
 from nightproof.provenance.witness import strace

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 
 from nightproof.config import keys_folder
 from nightproof.contract.patterns import PROMPT, uri_keys
-from nightproof.engines.embedded.files import write_atomically
-from nightproof.engines.embedded.run import Run
+from nightproof.engines.attempt.files import write_atomically
+from nightproof.engines.attempt.run import Run
 from nightproof.journal.protocol import Reader
 from nightproof.model.canonical import sha256_hex
 from nightproof.model.states import Kind

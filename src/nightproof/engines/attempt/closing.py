@@ -10,12 +10,12 @@ from zlib import crc32
 from nightproof.blobs.claims import spills
 from nightproof.blobs.protocol import Blobs
 from nightproof.durable.job import Job
-from nightproof.engines.embedded import ending as endings
-from nightproof.engines.embedded.environment import Environment
-from nightproof.engines.embedded.launching import Launch
-from nightproof.engines.embedded.run import Run
-from nightproof.engines.embedded.state import Ending, Options, Outcome
-from nightproof.engines.embedded.witnessing import Witness
+from nightproof.engines.attempt import ending as endings
+from nightproof.engines.attempt.environment import Environment
+from nightproof.engines.attempt.launching import Launch
+from nightproof.engines.attempt.run import Run
+from nightproof.engines.attempt.state import Ending, Options, Outcome
+from nightproof.engines.attempt.witnessing import Witness
 from nightproof.errors import (
     BlobError,
     CodeChanged,
@@ -68,7 +68,7 @@ async def recorded(
         note = json.loads(entry.output or b"{}")
         outcome.artifacts.append({"path": note["path"], "sha256": note["sha256"], "manifest": None})
     if delivered:
-        from nightproof.engines.embedded import stamping  # only for runs with artifacts
+        from nightproof.engines.attempt import stamping  # only for runs with artifacts
 
         await stamping.placed(journal, row.id, outcome.artifacts, delivered[-1].seq)
     return outcome
@@ -228,7 +228,7 @@ async def _completed(run: Run, value: Any) -> Outcome:
 
 async def _unstamped(run: Run) -> Outcome | None:
     """Write the manifests; where that fails, the run stays resumable: all its work is done."""
-    from nightproof.engines.embedded import stamping  # only for runs with artifacts
+    from nightproof.engines.attempt import stamping  # only for runs with artifacts
 
     try:
         await stamping.stamp(run)

@@ -8,8 +8,8 @@ from typing import Any
 
 from nightproof.durable.context import Scope, current
 from nightproof.durable.step import Step
-from nightproof.engines.embedded.ledger import brief
-from nightproof.engines.embedded.state import Attempt
+from nightproof.engines.attempt.ledger import brief
+from nightproof.engines.attempt.state import Attempt
 from nightproof.errors import RunFailed, StepFailed
 from nightproof.journal.records import Recorded
 from nightproof.model.states import Kind
