@@ -90,6 +90,13 @@ class Reader(QuotaReader, Protocol):
         """Every schedule that was ever served, by name."""
         ...
 
+    async def recorded(self, run: int, fps: Sequence[bytes]) -> dict[bytes, Entry]:
+        """Of a run that several processes write: the outcomes on record, whole, by fingerprint.
+
+        Damaged ones are left out. See :meth:`Journal.share`.
+        """
+        ...
+
     async def fires(self, schedule: str, first: int, last: int) -> list[FireRow]:
         """What runs for the times from `first` to `last` (milliseconds, both included)."""
         ...
@@ -126,6 +133,15 @@ class Journal(Reader, QuotaBook, Protocol):
         Returns the runs whose token was refused (nothing of theirs was written).
         A store that commits in the caller's thread returns the set itself, one
         that waits for a server returns an awaitable.
+        """
+        ...
+
+    async def share(self, run: int, token: int, reopened: bool) -> None:
+        """Prepare a run for ``LaneBatch(shared=True)``: list the outcomes of its history.
+
+        The first entry of a fingerprint is its outcome (see `counts` in journal/records).
+        Failures and what was undone before the run was reopened are none; with `reopened`
+        that is all of them. Raises LeaseLost when fenced.
         """
         ...
 

@@ -46,6 +46,11 @@ def checksum(fp: bytes, output: bytes | None, blob: str | None) -> int:
     return value
 
 
+def intact(entry: Entry) -> bool:
+    """Whether the entry is what was written."""
+    return checksum(entry.fp, entry.output, entry.blob) == entry.crc
+
+
 class Recorded(NamedTuple):
     """What a resume loads of an entry at first; `output` only where it is short."""
 
@@ -235,12 +240,27 @@ Write = Finish | Settle | UseBlob | TakeSignal | CodeRow | SpendQuota
 
 
 class LaneBatch(NamedTuple):
-    """What one run wants written in one commit, fenced by its token."""
+    """What one run wants written in one commit, fenced by its token.
+
+    With `shared` several processes write the run under one token: the store numbers the
+    entries itself, in the order of commits, and leaves out an outcome of a fingerprint
+    that has one already (see :func:`counts`).
+    """
 
     run: int
     token: int
     entries: Sequence[Entry] = ()
     writes: Sequence[Write] = ()
+    shared: bool = False
+
+
+NEVER_OUTCOMES = (Kind.RETRY, Kind.WAIT, Kind.UNDONE, Kind.REOPENED)
+"""Kinds of which a run may have many entries with one fingerprint."""
+
+
+def counts(kind: int, fp: bytes) -> bool:
+    """Whether an entry is the outcome of its fingerprint, of which there is one in a shared run."""
+    return bool(fp) and kind not in NEVER_OUTCOMES
 
 
 def event(run: int, seq: int, at: int, data: bytes, fp: bytes = b"") -> Entry:

@@ -18,6 +18,7 @@ from nightproof.journal.records import (
     RunRow,
     SignalRow,
     checksum,
+    intact,
 )
 from nightproof.model.identity import ProcessIdentity
 from nightproof.model.states import EffectState, Kind, RunStatus
@@ -55,11 +56,6 @@ def run_row(row: tuple[Any, ...]) -> RunRow:
 def effect_row(row: tuple[Any, ...]) -> EffectRow:
     """A row of EFFECT_COLUMNS as a record."""
     return EffectRow(row[0], row[1], row[2], EffectState(row[3]), *row[4:])
-
-
-def intact(entry: Entry) -> bool:
-    """Whether the entry is what was written."""
-    return checksum(entry.fp, entry.output, entry.blob) == entry.crc
 
 
 class SqliteReader:
@@ -286,6 +282,14 @@ class SqliteReader:
         self._db.check_process()
         with explained(self._db.path):
             return schedules.fires(self._db, schedule, first, last)
+
+    async def recorded(self, run: int, fps: Sequence[bytes]) -> dict[bytes, Entry]:
+        """See :class:`nightproof.journal.protocol.Reader`."""
+        from nightproof.stores.sqlite import shared  # of no use to most runs
+
+        self._db.check_process()
+        with explained(self._db.path):
+            return shared.recorded(self._db, run, fps)
 
     async def referenced(self, digests: Iterable[str]) -> set[str]:
         """See :class:`nightproof.journal.protocol.Journal`."""

@@ -15,7 +15,7 @@ def delete(db: Database, run: int) -> int:
         return -1
     db.execute("DELETE FROM entry WHERE run = ?", (run,))
     removed = db.raw.changes()
-    for table in ("attempt", "signal", "blob_use"):
+    for table in ("attempt", "signal", "blob_use", "outcome"):
         db.execute(f"DELETE FROM {table} WHERE run = ?", (run,))
     schedules.collected(db, run)
     db.execute("DELETE FROM run WHERE id = ?", (run,))

@@ -15,13 +15,12 @@ from typing import Any
 import apsw
 
 from nightproof.errors import StoreDamaged, UsageError
-from nightproof.journal.records import Entry
+from nightproof.journal.records import Entry, intact
 from nightproof.stores.sqlite.connection import Database, explained
-from nightproof.stores.sqlite.reads import intact
 
 _TABLES = (
     "run", "code", "attempt", "effect", "blob_use", "signal", "boot", "quota", "quota_use",
-    "incident", "schedule", "fire",
+    "incident", "schedule", "fire", "outcome",
 )  # fmt: skip
 _ROWS_PER_COMMIT = 500
 _REACH = 40

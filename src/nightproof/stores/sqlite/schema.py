@@ -91,7 +91,13 @@ CREATE TABLE fire (
 CREATE INDEX fire_run ON fire (run);
 """
 
-MIGRATIONS: tuple[str, ...] = (_V1, _V2, _V3, _V4)
+_V5 = """
+CREATE TABLE outcome (
+    run INTEGER NOT NULL, fp BLOB NOT NULL, seq INTEGER NOT NULL, PRIMARY KEY (run, fp)
+) WITHOUT ROWID;
+"""
+
+MIGRATIONS: tuple[str, ...] = (_V1, _V2, _V3, _V4, _V5)
 """``MIGRATIONS[n]`` brings version n to n + 1."""
 
 VERSION = len(MIGRATIONS)

@@ -106,8 +106,10 @@ class SqliteJournal(SqliteReader):
         db.check_process()
         execute = db.execute
         try:
-            if len(batches) == 1 and len(batches[0].entries) == 1 and not batches[0].writes:
-                return self._write_one(batches[0])
+            if len(batches) == 1 and len(batches[0].entries) == 1:
+                only = batches[0]
+                if not only.writes and not only.shared:
+                    return self._write_one(only)
             patiently(lambda: execute("BEGIN IMMEDIATE"))
             try:
                 refused = [batch.run for batch in batches if not self._write(batch)]
@@ -132,7 +134,11 @@ class SqliteJournal(SqliteReader):
         if token != batch.token:
             return False
         entries = batch.entries
-        if len(entries) == 1:
+        if batch.shared:
+            from nightproof.stores.sqlite import shared  # of no use to most runs
+
+            shared.append(self._db, run, entries)
+        elif len(entries) == 1:
             self._db.execute(_INSERT_ENTRY, entries[0])
         elif entries:
             self._db.executemany(_INSERT_ENTRY, entries)
@@ -182,6 +188,15 @@ class SqliteJournal(SqliteReader):
             "WHERE run = ? AND n = (SELECT attempts FROM run WHERE id = ?)",
             (end.at, end.outcome, run, run),
         )
+
+    async def share(self, run: int, token: int, reopened: bool) -> None:
+        """See :class:`nightproof.journal.protocol.Journal`."""
+        from nightproof.stores.sqlite import shared  # of no use to most runs
+
+        with explained(self._db.path), self._db.transaction():
+            if not self._write(LaneBatch(run, token)):
+                raise LeaseLost("this attempt no longer owns its run; nothing was shared")
+            shared.share(self._db, run, reopened)
 
     async def intend(self, batch: LaneBatch, row: EffectRow) -> tuple[EffectRow, bool]:
         """See :class:`nightproof.journal.protocol.Journal`."""
