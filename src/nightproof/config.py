@@ -18,6 +18,7 @@ from nightproof.errors import ConfigError
 DEFAULT_STORE = "sqlite:///.nightproof/journal.db"
 PRIVATE_KEY = "signing.key"
 """The file in the folder of keys that signs manifests."""
+ENGINES = ("embedded", "temporal")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -74,6 +75,13 @@ class Settings:
     """Where runs leave the store's metrics for node_exporter: a path that ends in ``.prom``."""
     alerts: Mapping[str, Any] = field(default_factory=dict)
     """Who is told of incidents: ``slack``, ``webhook``, ``command`` and ``ping``."""
+    engine: Literal["embedded", "temporal"] = "embedded"
+    """What runs do their work on: "embedded" (in the process itself) or "temporal"."""
+    temporal: str = "temporal://localhost:7233/default?task_queue=nightproof"
+    """The Temporal server: ``temporal://host:port/namespace?task_queue=…``; ``&tls=true``,
+    and as files ``&ca=…&cert=…&key=…``. An API key is in ``NIGHTPROOF_TEMPORAL_API_KEY``."""
+    temporal_key: str = ""
+    """The file with the keys that encrypt what Temporal is given; "" for none."""
     timezone: str = "UTC"
     """The zone of local times in isolated attempts (``--isolate``): a name like ``Europe/Berlin``."""
 
@@ -91,6 +99,11 @@ class Settings:
         for name in ("store", "blobs", "artifacts", "keys", "timezone", "textfile"):
             if not isinstance(getattr(self, name), str):
                 raise ConfigError(f"{name}: expected a text, got {getattr(self, name)!r}")
+        for name in ("engine", "temporal", "temporal_key"):
+            if not isinstance(getattr(self, name), str):
+                raise ConfigError(f"{name}: expected a text, got {getattr(self, name)!r}")
+        if self.engine not in ENGINES:
+            raise ConfigError(f"engine: expected 'embedded' or 'temporal', got '{self.engine}'")
         self._check_lists()
 
     def _check_lists(self) -> None:

@@ -18,6 +18,7 @@
     │   ├── StoreBusy               another process held the write lock too long
     │   └── StoreTooNew             written by a newer nightproof
     ├── BlobError                   a blob is missing or its bytes are not its digest
+    ├── EngineError                 the engine's server cannot be reached, or refuses
     ├── AlreadyRunning              another live attempt owns the run (exit 0)
     ├── LeaseLost                   this attempt was fenced off by another
     ├── Forked                      the journal was used from a forked child
@@ -141,6 +142,10 @@ class StoreTooNew(StoreError):
 
 class BlobError(NightproofError):
     """A blob is missing, or its bytes no longer have its digest."""
+
+
+class EngineError(NightproofError):
+    """The server of the engine (Temporal) cannot be reached, or refuses what is asked of it."""
 
 
 class AlreadyRunning(NightproofError):
