@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from nightproof.engines.attempt import effects, engine, mapper, steps
+from nightproof.engines.attempt import effects, mapper, steps
 from nightproof.engines.attempt.ledger import Ledger
+from nightproof.engines.embedded import engine
 from nightproof.journal.commit import Committed, Lane
 from nightproof.journal.lease import Possession
 from nightproof.journal.records import Entry, Settle
