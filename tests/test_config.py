@@ -4,9 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from nightproof import app
 from nightproof.app import places
-from nightproof.config import Settings, load
-from nightproof.errors import ConfigError
+from nightproof.config import Settings, load, redacted
+from nightproof.errors import ConfigError, UsageError
+from nightproof.stores.files import FileBlobs
 
 
 def test_files_environment_and_flags_in_that_order(tmp_path: Path):
@@ -92,9 +94,7 @@ def test_switches_in_the_environment(tmp_path: Path):
         load(tmp_path, {"NIGHTPROOF_WITNESS": "perhaps"})
 
 
-@pytest.mark.parametrize(
-    "url", ["postgresql://x", "sqlite:/a", "sqlite://a", "sqlite:///", "x", ""]
-)
+@pytest.mark.parametrize("url", ["sqlite:/a", "sqlite://a", "sqlite:///", "x", ""])
 def test_store_urls_that_mean_nothing(url: str):
     """The message shows what to write."""
     with pytest.raises(ConfigError, match="store") as caught:
@@ -108,3 +108,66 @@ def test_store_urls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     assert places("sqlite:///a/b.db").journal == str(tmp_path / "a/b.db")
     assert places("sqlite:////a/b.db").journal == "/a/b.db"
     assert places("sqlite://:memory:").journal == ":memory:"
+
+
+def test_a_server_keeps_its_surroundings_in_the_working_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """A database has no folder: blobs, artifacts and cache are in .nightproof, or as set."""
+    monkeypatch.chdir(tmp_path)
+    for scheme in ("postgresql", "postgres"):
+        settings = Settings(store=f"{scheme}://me@db.example/nights")
+        beside = tmp_path / ".nightproof"
+        assert places(settings.store).file is None
+        assert app.absolute(settings.store) == settings.store
+        assert app.blobs_folder(settings) == beside / "blobs"
+        assert app.artifacts_root(settings) == beside / "artifacts"
+        assert app.cache_folder(settings) == beside / "cache"
+        app.require_journal(settings)
+    other = settings.override(blobs="b", artifacts="a", cache="c")
+    assert app.artifacts_root(other) == tmp_path / "a"
+    assert (app.blobs_folder(other), app.cache_folder(other)) == (Path("b"), Path("c"))
+
+
+def test_blobs_by_a_file_url(tmp_path: Path):
+    """It names a folder like any other."""
+    blobs = app.open_blobs(Settings(blobs=f"file://{tmp_path}/b"))
+    assert isinstance(blobs, FileBlobs)
+    assert blobs.root == tmp_path / "b"
+
+
+def test_a_missing_client_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch):
+    """One line says what to install; it does not show the password."""
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    settings = Settings(store="postgresql://me:hush@db.example/nights")
+    for act in (app.open_journal, app.open_reader):
+        with pytest.raises(ConfigError) as caught:
+            act(settings)
+        assert "nightproof[postgres]" in caught.value.hint
+        assert "hush" not in str(caught.value)
+
+
+def test_a_server_is_not_salvaged(tmp_path: Path):
+    """Only a file can be."""
+    with pytest.raises(UsageError, match="nothing to salvage"):
+        app.salvage(Settings(store="postgresql://db.example/nights"), tmp_path / "new.db")
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("postgresql://me:hush@db/n", "postgresql://me:***@db/n"),
+        ("postgresql://me:a@b:c@db:1/n?x=1", "postgresql://me:***@db:1/n?x=1"),
+        ("postgresql://me@db/n?password=hush", "postgresql://me@db/n?password=***"),
+        (
+            "run j.py --store postgres://a:b@h/d --json",
+            "run j.py --store postgres://a:***@h/d --json",
+        ),
+        ("s3://b/p?endpoint=http://k:s@h:1/", "s3://b/p?endpoint=http://k:***@h:1/"),
+        ("postgresql://me@db/n", "postgresql://me@db/n"),
+        ("sqlite:////a/b:c@d.db", "sqlite:////a/b:c@d.db"),
+    ],
+)
+def test_passwords_are_not_shown(text: str, shown: str):
+    """Wherever a URL is printed or kept, its password is not."""
+    assert redacted(text) == shown

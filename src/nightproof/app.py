@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import importlib.util
 import os
 import sys
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nightproof import config
 from nightproof.blobs.protocol import Blobs
-from nightproof.config import Settings
+from nightproof.config import Settings, redacted
 from nightproof.contract import checking
 from nightproof.durable import job as jobs
 from nightproof.durable.job import Job
 from nightproof.engines.attempt import Launch, Options, Outcome, Run
 from nightproof.engines.embedded import Engine
-from nightproof.errors import ConfigError, NotFound
+from nightproof.errors import ConfigError, NotFound, UsageError
 from nightproof.journal.protocol import Journal, Reader
 from nightproof.journal.records import Boot
 from nightproof.model import clock, crash, identity
@@ -30,50 +32,76 @@ if TYPE_CHECKING:
     from nightproof.stores.sqlite.salvage import Salvaged
 
 
+POSTGRES = ("postgresql", "postgres")
+"""The schemes of a store on a server."""
+_HOW = (
+    "Write sqlite:///path/journal.db (relative), sqlite:////path/journal.db (absolute) or "
+    "postgresql://user@host/database."
+)
+_MEMORY = ":memory:"
+
+
 class Places(NamedTuple):
-    """Where a store URL puts things."""
+    """Where a store URL puts things: `journal` is a path, ``:memory:``, or the URL of a server."""
 
     journal: str
     folder: Path
+    """What lies beside the journal: blobs, artifacts and the cache, unless set elsewhere."""
+    server: bool = False
+
+    @property
+    def file(self) -> Path | None:
+        """The journal's file; None where it is in memory or on a server."""
+        return None if self.server or self.journal == _MEMORY else Path(self.journal)
 
 
 @lru_cache(64)
 def _places(url: str, folder: str) -> Places:
     scheme, separator, rest = url.partition("://")
+    if scheme in POSTGRES and separator:
+        return Places(url, Path(folder) / ".nightproof", server=True)
     if scheme != "sqlite" or not separator:
-        raise ConfigError(
-            f"store: cannot open '{url}'",
-            "Write sqlite:///path/journal.db (relative) or sqlite:////path/journal.db (absolute).",
-        )
-    if rest in (":memory:", "/:memory:"):
-        return Places(":memory:", Path(folder) / ".nightproof")
+        raise ConfigError(f"store: cannot open '{redacted(url)}'", _HOW)
+    if rest in (_MEMORY, f"/{_MEMORY}"):
+        return Places(_MEMORY, Path(folder) / ".nightproof")
     if not rest.startswith("/") or len(rest) < 2:
-        raise ConfigError(
-            f"store: '{url}' names no file",
-            "Write sqlite:///path/journal.db (relative) or sqlite:////path/journal.db (absolute).",
-        )
+        raise ConfigError(f"store: '{url}' names no file", _HOW)
     path = Path(folder) / rest[1:]
     return Places(str(path), path.parent)
 
 
 def places(url: str) -> Places:
-    """Read a store URL: ``sqlite:///relative.db``, ``sqlite:////absolute.db``, ``sqlite://:memory:``.
+    """Read a store URL: ``sqlite:///relative.db``, ``sqlite:////absolute.db``,
+    ``sqlite://:memory:``, ``postgresql://…``.
 
-    Raises ConfigError for anything else.
+    A server has no folder of its own: what would lie beside the journal is in
+    ``.nightproof`` of the working folder. Raises ConfigError for anything else.
     """
     return _places(url, os.getcwd())  # noqa: PTH109 - every run asks
 
 
+def absolute(url: str) -> str:
+    """A store URL that means the same in any folder. Raises ConfigError like :func:`places`."""
+    file = places(url).file
+    return url if file is None else f"sqlite:///{file.absolute()}"
+
+
 def open_journal(settings: Settings) -> Journal:
-    """The journal that the settings name."""
+    """The journal that the settings name. Raises ConfigError where its package is missing."""
     where = places(settings.store)
+    if where.server:
+        journal: Journal = _postgres().PostgresJournal(settings.store, settings.durability)
+        return journal
     return SqliteJournal(where.journal, settings.store, settings.durability)
 
 
 def require_journal(settings: Settings) -> None:
-    """Raise NotFound where there is no journal yet: reading never creates one."""
-    where = places(settings.store)
-    if where.journal != ":memory:" and not Path(where.journal).exists():
+    """Raise NotFound where there is no journal file yet: reading never creates one.
+
+    Whether there is a journal in a server's database, its reader says.
+    """
+    file = places(settings.store).file
+    if file is not None and not file.exists():
         raise NotFound(
             f"there is no journal at {settings.store} yet",
             "The first `nightproof run` creates it; --store or NIGHTPROOF_STORE name another one.",
@@ -83,11 +111,30 @@ def require_journal(settings: Settings) -> None:
 def open_reader(settings: Settings) -> Reader:
     """The read side of the journal that the settings name. Raises NotFound without one."""
     require_journal(settings)
-    return open_sqlite_reader(places(settings.store).journal, settings.store)
+    where = places(settings.store)
+    if where.server:
+        reader: Reader = _postgres().open_reader(settings.store)
+        return reader
+    return open_sqlite_reader(where.journal, settings.store)
 
 
-def store_versions() -> str:
+def _postgres() -> ModuleType:
+    """The store on Postgres, which only those load who use it."""
+    if importlib.util.find_spec("psycopg") is None:
+        raise ConfigError(
+            "store: postgresql:// needs the package psycopg",
+            "Install it: pip install 'nightproof[postgres]'.",
+        )
+    return importlib.import_module("nightproof.stores.postgres")
+
+
+def store_versions(url: str) -> str:
     """Which store software this is, for people."""
+    if places(url).server:
+        from importlib.metadata import version  # for `doctor` only
+
+        _postgres()
+        return f"psycopg {version('psycopg')}"
     from nightproof.stores.sqlite import about  # for `doctor` only
 
     return about.versions()
@@ -98,13 +145,32 @@ def salvage(settings: Settings, new: Path) -> Salvaged:
     from nightproof.stores.sqlite import salvage as salvaging  # for `doctor` only
 
     require_journal(settings)
-    return salvaging.salvage(places(settings.store).journal, str(new))
+    file = places(settings.store).file
+    if file is None:
+        raise UsageError(
+            f"{redacted(settings.store)} is not a file: there is nothing to salvage",
+            "Restore a server's database from its backup.",
+        )
+    return salvaging.salvage(str(file), str(new))
+
+
+def blobs_folder(settings: Settings) -> Path | None:
+    """The folder of the blobs, as it is given; None where they are in an object store."""
+    given = settings.blobs
+    if not given:
+        return places(settings.store).folder / "blobs"
+    scheme, separator, rest = given.partition("://")
+    if not separator:
+        return Path(given)
+    return Path(f"/{rest.lstrip('/')}") if scheme == "file" else None
 
 
 def open_blobs(settings: Settings) -> Blobs:
-    """The blob store that the settings name."""
-    folder = Path(settings.blobs) if settings.blobs else places(settings.store).folder / "blobs"
-    return FileBlobs(folder)
+    """The blob store that the settings name. Raises ConfigError for a URL that names none."""
+    folder = blobs_folder(settings)
+    if folder is not None:
+        return FileBlobs(folder)
+    raise ConfigError(f"blobs: cannot open '{redacted(settings.blobs)}'", "Name a folder.")
 
 
 def artifacts_root(settings: Settings) -> Path:
@@ -116,13 +182,15 @@ def artifacts_root(settings: Settings) -> Path:
 
 def cache_folder(settings: Settings) -> Path:
     """Where fetched datasets are kept, by digest."""
+    if settings.cache:
+        return Path(settings.cache)
     return places(settings.store).folder / "cache"
 
 
 async def boot(journal: Journal, stage: str = "boot", number: int | None = None) -> int:
     """Write the boot record (or a later stage of it); its id."""
     number = number if number is not None else int(clock.token_hex(6), 16)
-    command = " ".join(sys.argv)[:500]
+    command = redacted(" ".join(sys.argv))[:500]
     await journal.boot(Boot(number, clock.now_ms(), identity.here(), command, stage))
     return number
 

@@ -8,6 +8,7 @@ comes later wins.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -26,11 +27,16 @@ class Settings:
     """Everything that can be set; durations in seconds."""
 
     store: str = DEFAULT_STORE
-    """Where the journal is: ``sqlite:///path`` (three slashes relative, four absolute)."""
+    """Where the journal is: ``sqlite:///path`` (three slashes relative, four absolute), or
+    ``postgresql://user@host/database``."""
     blobs: str = ""
-    """Where large values are: a folder; default ``blobs`` beside the journal."""
+    """Where large values are: a folder; default ``blobs`` beside the journal.
+
+    Beside a journal on a server means in ``.nightproof`` of the working folder."""
     artifacts: str = ""
     """Where artifacts are: a folder; default ``artifacts`` beside the journal."""
+    cache: str = ""
+    """Where fetched datasets are kept: a folder; default ``cache`` beside the journal."""
     keys: str = ""
     """Where the key is that signs manifests: a folder; default ``~/.config/nightproof``."""
     durability: Literal["full", "normal"] = "full"
@@ -96,7 +102,7 @@ class Settings:
             raise ConfigError(f"canary_hours: expected 0 to 24 hours, got {hours!r}")
         if self.durability not in ("full", "normal"):
             raise ConfigError(f"durability: expected 'full' or 'normal', got {self.durability!r}")
-        for name in ("store", "blobs", "artifacts", "keys", "timezone", "textfile"):
+        for name in ("store", "blobs", "artifacts", "cache", "keys", "timezone", "textfile"):
             if not isinstance(getattr(self, name), str):
                 raise ConfigError(f"{name}: expected a text, got {getattr(self, name)!r}")
         for name in ("engine", "temporal", "temporal_key"):
@@ -153,6 +159,19 @@ _SWITCHES = {"witness", "keep_reads"}
 _WORDS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 HANDED_OVER = "NIGHTPROOF_SETTINGS"
 """Set for an isolated attempt: the settings that its parent found, as JSON, in place of files."""
+
+
+_PASSWORD = re.compile(
+    r"(?<=://)([^\s/@:?#]*):[^\s/?#]*@"
+    r"|([?&;](?:[a-z_]*(?:password|secret|token|passphrase)[a-z_]*|sas|sig|key)=)[^&;#\s]*",
+    re.IGNORECASE,
+)
+
+
+def redacted(text: str) -> str:
+    """`text` with ``***`` in place of the password of every URL in it."""
+    # The last @ before the path ends the password, which may hold others.
+    return _PASSWORD.sub(lambda found: found[2] + "***" if found[2] else f"{found[1]}:***@", text)
 
 
 def keys_folder(given: str = "") -> Path:

@@ -17,7 +17,7 @@ from nightproof.cli.replicating import another, unfinished
 from nightproof.cli.reproducing import words
 from nightproof.cli.session import Session, complain, emit, note
 from nightproof.cli.table import duration, painted
-from nightproof.config import Settings
+from nightproof.config import Settings, redacted
 from nightproof.drift.compare import compare
 from nightproof.errors import ConfigError, Interrupted, NightproofError, NotFound
 from nightproof.journal.protocol import Reader
@@ -155,7 +155,7 @@ async def _newest(reader: Reader, job: str) -> RunRow:
         if len(rows) < _PAGE:
             break
     raise NotFound(
-        f"no run of a job '{job}' has completed in {reader.url}: there is nothing to repeat",
+        f"no run of a job '{job}' has completed in {redacted(reader.url)}: there is nothing to repeat",
         "Correct `canary` in the settings, or run the job: `nightproof runs` lists the runs.",
     )
 

@@ -14,7 +14,7 @@ from nightproof import app
 from nightproof.blobs.protocol import Blobs
 from nightproof.cli.session import Session, emit
 from nightproof.cli.table import painted, rows
-from nightproof.config import Settings
+from nightproof.config import Settings, redacted
 from nightproof.errors import NightproofError, NotFound
 from nightproof.journal.lease import Possession, possession
 from nightproof.journal.protocol import Journal
@@ -38,8 +38,9 @@ class Finding:
 def doctor(session: Session) -> int:
     """Examine everything; exit 1 where there is a problem."""
     settings = session.settings()
-    found = [Finding("versions", "ok", _versions())]
+    found: list[Finding] = []
     try:
+        found.append(Finding("versions", "ok", _versions(settings)))
         app.require_journal(settings)
         found += asyncio.run(_store(settings))
     except NotFound as error:
@@ -50,16 +51,16 @@ def doctor(session: Session) -> int:
     healthy = all(one.state != "problem" for one in found)
     if session.json:
         lines = [{"what": one.what, "state": one.state, "text": one.text} for one in found]
-        emit({"healthy": healthy, "store": settings.store, "findings": lines})
+        emit({"healthy": healthy, "store": redacted(settings.store), "findings": lines})
     else:
         for one in found:
             print(f"{painted(one.state, one.state.ljust(8))} {one.what.ljust(9)} {one.text}")
     return 0 if healthy else 1
 
 
-def _versions() -> str:
+def _versions(settings: Settings) -> str:
     return (
-        f"Python {platform.python_version()}, {app.store_versions()}, "
+        f"Python {platform.python_version()}, {app.store_versions(settings.store)}, "
         f"{platform.system()} {platform.release()}"
     )
 
@@ -74,7 +75,7 @@ async def _store(settings: Settings) -> list[Finding]:
             text = f"{len(wrong)} faults, the first: {first}. Run `nightproof doctor --salvage NEW.db`."
             found.append(Finding("journal", "problem", text))
             return found
-        found.append(Finding("journal", "ok", f"{settings.store} is whole"))
+        found.append(Finding("journal", "ok", f"{redacted(settings.store)} is whole"))
         found += [one async for one in _owners(journal, settings)]
         found += [one async for one in _doubts(journal)]
         found.append(_blobs(app.open_blobs(settings)))

@@ -79,7 +79,7 @@ class Laboratory:
             return {**os.environ, "NIGHTPROOF_DEBUG": ""}
         beside = str(Path(sys.executable).parent)
         settings = self._settings.override(
-            store=_absolute(self._settings.store), blobs=_blobs(self._settings)
+            store=app.absolute(self._settings.store), blobs=_blobs(self._settings)
         )
         zone = settings.timezone
         return {
@@ -124,7 +124,7 @@ class Laboratory:
             "contract": row.contract.decode(),
             "digest": row.digest,
             "folder": json.loads(row.options or b"{}").get("folder"),
-            "store": _absolute(self._settings.store),
+            "store": app.absolute(self._settings.store),
             "blobs": _blobs(self._settings),
             "goal": Goal.of(self._first).document(),
             "offer": {"runs": [a.id, b.id], "world": a.id if "world" in staging.a else b.id},
@@ -189,11 +189,7 @@ def _kill(child: subprocess.Popen[bytes]) -> None:
         os.killpg(child.pid, signal.SIGKILL)
 
 
-def _absolute(store: str) -> str:
-    if store.startswith("sqlite:///"):
-        return f"sqlite:///{Path(app.places(store).journal).absolute()}"
-    return store
-
-
 def _blobs(settings: Settings) -> str:
-    return str(Path(settings.blobs).absolute()) if settings.blobs else ""
+    """The setting, for a process with another working folder."""
+    folder = app.blobs_folder(settings)
+    return settings.blobs if folder is None else str(folder.absolute())

@@ -33,7 +33,11 @@ from nightproof.provenance.isolation.handover import LEVELS, Handover
 from nightproof.provenance.isolation.slot import Slot
 from nightproof.provenance.isolation.surroundings import carried, declared, fixed
 
-_PATHS = ("blobs", "artifacts")
+_CLIENTS = {
+    "postgresql": "PG", "postgres": "PG", "s3": "AWS_", "s3a": "AWS_", "gs": "GOOGLE_",
+    "az": "AZURE_", "abfs": "AZURE_", "abfss": "AZURE_", "azure": "AZURE_", "adl": "AZURE_",
+}  # fmt: skip
+"""How the variables begin by which the client of a store is told what its URL does not say."""
 
 
 def run(request: RunRequest) -> int:
@@ -83,12 +87,15 @@ def apart(
 
     Its exit code, its JSON document, and whether it was asked to stop.
     """
-    url = _absolute(settings, Path.cwd()).store
-    words = ["resume", row.name, "--isolate", resumable.level(row), "--store", url]
+    words = ["resume", row.name, "--isolate", resumable.level(row)]
     words += [flag for flag, wanted in (("--strict", strict), ("--json", json_wanted)) if wanted]
     # In a session of its own: Ctrl-C at the terminal reaches it once, from here.
     child = subprocess.Popen(
-        _command(words), stdout=subprocess.PIPE if json_wanted else None, start_new_session=True
+        _command(words),
+        stdout=subprocess.PIPE if json_wanted else None,
+        start_new_session=True,
+        # Not as an option: everybody can read those, and a URL may hold a password.
+        env={**os.environ, "NIGHTPROOF_STORE": app.absolute(settings.store)},
     )
     asked: list[int] = []
 
@@ -153,6 +160,7 @@ def _become(level: str, words: Sequence[str], settings: Settings) -> NoReturn:
 def _in_sandbox(wanted: Wanted, words: Sequence[str], settings: Settings) -> int:
     """The attempt in bubblewrap, watched over by this process."""
     sandboxing.program()
+    _refuse_servers(settings)
     origin = Path.cwd()
     settings = _absolute(settings, origin)
     slot, left = _slot(settings, origin)
@@ -170,8 +178,8 @@ def _in_sandbox(wanted: Wanted, words: Sequence[str], settings: Settings) -> int
 
 def _slot(settings: Settings, origin: Path) -> tuple[Slot, Path]:
     """The folders of the attempt, and where files go that it leaves in one of them."""
-    places = app.places(settings.store)
-    folder = places.folder if places.journal != ":memory:" else origin / ".nightproof"
+    file = app.places(settings.store).file
+    folder = file.parent if file is not None else origin / ".nightproof"
     slot = slots.take(os.environ, folder / "left")
     for rescued in slot.rescued:
         note(f"nightproof: an earlier isolated attempt left files behind; they are in {rescued}")
@@ -196,6 +204,7 @@ def _environ(settings: Settings, folders: tuple[str, str], handover: Handover) -
     return {
         **same,
         **carried(os.environ),
+        **_for_clients(settings),
         **ours,
         config.HANDED_OVER: config.hand_over(settings),
         **told.variables(),
@@ -204,15 +213,48 @@ def _environ(settings: Settings, folders: tuple[str, str], handover: Handover) -
 
 def _absolute(settings: Settings, origin: Path) -> Settings:
     """The settings with paths that mean the same in any folder, and for any home."""
-    paths: dict[str, object] = {
-        name: str(origin / given) for name in _PATHS if (given := getattr(settings, name))
+    folders = {
+        "blobs": app.blobs_folder(settings),
+        "artifacts": app.artifacts_root(settings),
+        "cache": app.cache_folder(settings),
     }
-    journal = app.places(settings.store).journal
-    if journal != ":memory:":
-        paths["store"] = f"sqlite:///{journal}"
+    beside = app.places(settings.store).file is not None  # then the URL says where they are
+    paths: dict[str, object] = {
+        name: str(origin / folder)
+        for name, folder in folders.items()
+        if folder is not None and (getattr(settings, name) or not beside)
+    }
+    paths["store"] = app.absolute(settings.store)
     paths["keys"] = str(config.keys_folder(settings.keys).absolute())
     paths["files"] = [str(origin / Path(name).expanduser()) for name in settings.files]
     return settings.override(**paths)
+
+
+def _for_clients(settings: Settings) -> dict[str, str]:
+    """The variables that the clients of store and blobs need besides their URLs."""
+    found = {}
+    for url in (settings.store, settings.blobs):
+        scheme, separator, _ = url.partition("://")
+        prefix = _CLIENTS.get(scheme) if separator else None
+        if prefix:
+            found.update({name: os.environ[name] for name in os.environ if name.startswith(prefix)})
+        if prefix == "PG":  # what libpq looks for in a home that is another one
+            for name, file in (("PGPASSFILE", ".pgpass"), ("PGSERVICEFILE", ".pg_service.conf")):
+                path = Path(os.path.expanduser(f"~/{file}"))  # noqa: PTH111 - must not raise without a home
+                if path.is_file():
+                    found.setdefault(name, str(path))
+    return found
+
+
+def _refuse_servers(settings: Settings) -> None:
+    """Raise UsageError where the attempt could not reach its store or blobs."""
+    outside = [settings.store] if app.places(settings.store).server else []
+    outside += [settings.blobs] if app.blobs_folder(settings) is None else []
+    if outside:
+        raise UsageError(
+            f"--isolate L2 has no network, so {config.redacted(outside[0])} is out of reach there",
+            "Use L1 or L3, or a store and blobs in files.",
+        )
 
 
 def _zone(settings: Settings) -> str:

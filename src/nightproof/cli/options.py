@@ -30,7 +30,9 @@ def show_version(wanted: bool) -> None:
 
 Store = Annotated[
     str | None,
-    typer.Option("--store", metavar="URL", help="The journal: sqlite:///path/journal.db"),
+    typer.Option(
+        "--store", metavar="URL", help="The journal: sqlite:///path/journal.db or postgresql://…"
+    ),
 ]
 Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]

@@ -99,11 +99,9 @@ def _isolation(row: RunRow) -> list[str]:
 def _child(row: RunRow, words: Sequence[str], store: str, given: bytes, refused: str) -> str:
     # The folder decides where relative datasets lie; the journal is this one wherever it is.
     folder = _kept(row).get("folder") if b'"file:' in row.contract else None
-    url = store
-    if store.startswith("sqlite:///"):
-        url = f"sqlite:///{Path(app.places(store).journal).absolute()}"
-    command = [sys.executable, "-m", "nightproof", *words, "--json", "--store", url]
-    code, out, err = _ran(command, given, folder if folder and Path(folder).is_dir() else None)
+    command = [sys.executable, "-m", "nightproof", *words, "--json"]
+    folder = folder if folder and Path(folder).is_dir() else None
+    code, out, err = _ran(command, given, folder, app.absolute(store))
     try:
         told = json.loads(out)
     except ValueError:
@@ -117,7 +115,9 @@ def _child(row: RunRow, words: Sequence[str], store: str, given: bytes, refused:
     raise failure(f"{refused}: {message}", error.get("hint", ""))
 
 
-def _ran(command: Sequence[str], given: bytes, folder: str | None) -> tuple[int, bytes, bytes]:
+def _ran(
+    command: Sequence[str], given: bytes, folder: str | None, store: str
+) -> tuple[int, bytes, bytes]:
     """Exit code and output of a child; asked to stop, it is given time to end well."""
     import subprocess
 
@@ -128,7 +128,8 @@ def _ran(command: Sequence[str], given: bytes, folder: str | None) -> tuple[int,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         cwd=folder,
-        env={**os.environ, "NIGHTPROOF_DEBUG": ""},
+        # Not as an option: everybody can read those, and a URL may hold a password.
+        env={**os.environ, "NIGHTPROOF_DEBUG": "", "NIGHTPROOF_STORE": store},
         start_new_session=True,
     )
     try:

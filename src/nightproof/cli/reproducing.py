@@ -13,6 +13,7 @@ from nightproof.cli.reading import opened, plain
 from nightproof.cli.replicating import another, unfinished
 from nightproof.cli.session import Session, complain, emit, note
 from nightproof.cli.table import rows as table
+from nightproof.config import redacted
 from nightproof.drift.compare import compare
 from nightproof.errors import Interrupted, NotFound, UsageError
 from nightproof.journal.protocol import Reader
@@ -100,7 +101,7 @@ async def _rows(reader: Reader, job: str) -> list[RunRow]:
     rows = await reader.runs(RunFilter(job=job, status=_ENDED, limit=-1))
     if not rows:
         raise NotFound(
-            f"no run of a job '{job}' has come to its end in {reader.url}",
+            f"no run of a job '{job}' has come to its end in {redacted(reader.url)}",
             "`nightproof runs` lists the runs.",
         )
     return rows

@@ -81,10 +81,10 @@ def mounts(wanted: Wanted, settings: Settings, slot: Slot, origin: Path) -> list
         found.append(Mount(str(prompts)))
     if wanted.file is not None and wanted.file.is_file():
         found.append(Mount(str(wanted.file)))
-    places = app.places(settings.store)
-    folders = [settings.blobs, settings.artifacts]
-    if places.journal != ":memory:":
-        folders.append(str(places.folder))
+    file = app.places(settings.store).file
+    folders = [settings.blobs, settings.artifacts, settings.cache]
+    if file is not None:
+        folders.append(str(file.parent))
     for folder in filter(None, folders):
         Path(folder).mkdir(parents=True, exist_ok=True)
         found.append(Mount(str(narrow(Path(folder), "the store")), True))

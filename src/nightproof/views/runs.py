@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from nightproof.config import redacted
 from nightproof.errors import NotFound
 from nightproof.journal.lease import Possession, possession
 from nightproof.journal.protocol import Reader
@@ -96,7 +97,8 @@ async def open_run(reader: Reader, name: str) -> RunRow:
     found = await reader.find(name)
     if found is None:
         raise NotFound(
-            f"there is no run '{name}' in {reader.url}", "`nightproof runs` lists the runs."
+            f"there is no run '{name}' in {redacted(reader.url)}",
+            "`nightproof runs` lists the runs.",
         )
     return found
 
