@@ -13,14 +13,18 @@ from nightproof.errors import LeaseLost
 from nightproof.journal.records import (
     CodeRow,
     Entry,
+    Finish,
+    Forget,
     LaneBatch,
     Owner,
+    Pause,
+    RunFilter,
     Settle,
     Wanted,
     checksum,
 )
 from nightproof.model import identity
-from nightproof.model.states import EffectState, Kind
+from nightproof.model.states import EffectState, Kind, RunStatus
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 OWNER = Owner(identity.here(), 1, 30_000)
@@ -144,6 +148,43 @@ def test_writes_of_a_shared_commit_go_with_it(night):
         settle = Settle("k", EffectState.CONFIRMED, 9, b"1")
         await commit(journal, run, entry(run[0], b"e", b"1", Kind.EFFECT), writes=[settle])
         assert (await journal.effect("k")).state is EffectState.CONFIRMED
+
+    on(night, test)
+
+
+def test_an_outcome_that_is_forgotten_can_be_written_again(night):
+    """Only by whoever means the entry that is the outcome now: a late writer forgets nothing."""
+
+    async def test(journal):
+        run = await begin(journal)
+        await journal.share(*run, False)
+        await commit(journal, run, entry(run[0], b"a"), entry(run[0], b"b"))
+        await commit(journal, run, writes=[Forget(b"a", 1), Forget(b"b", 7)])
+        assert (await journal.recorded(run[0], [b"a"]))[b"a"].output == b"1"
+        await commit(journal, run, writes=[Forget(b"a", 0)])
+        await commit(journal, run, entry(run[0], b"a", b"2"), entry(run[0], b"b", b"2"))
+        await commit(journal, run, writes=[Forget(b"a", 0)])
+        found = await journal.recorded(run[0], [b"a", b"b"])
+        assert (found[b"a"].output, found[b"b"].output) == (b"2", b"1")
+
+    on(night, test)
+
+
+def test_a_run_that_waits_keeps_its_owner(night):
+    """It shows what it waits for, and that it goes on; one without owner stays as it is."""
+
+    async def test(journal):
+        run = await begin(journal)
+        await commit(journal, run, writes=[Pause(7, "a signal", 99)])
+        (row,) = await journal.runs(RunFilter())
+        assert (str(row.status), row.waiting, row.wake) == ("parked", "a signal", 99)
+        assert row.owner == OWNER.process
+        await commit(journal, run, writes=[Pause(8, "")])
+        (row,) = await journal.runs(RunFilter())
+        assert (str(row.status), row.waiting, row.wake) == ("running", "", None)
+        await commit(journal, run, writes=[Finish(RunStatus.COMPLETED, 9, "completed")])
+        await commit(journal, run, writes=[Pause(10, "too late")])
+        assert (await journal.runs(RunFilter()))[0].status is RunStatus.COMPLETED
 
     on(night, test)
 

@@ -130,6 +130,17 @@ class Lane:
         return batch, future
 
 
+class SharedLane(Lane):
+    """One of several ways into the journal of one run; the store numbers its entries."""
+
+    __slots__ = ()
+
+    def take(self) -> tuple[LaneBatch, Committed | None]:
+        """What is waiting, removed from the lane."""
+        batch, future = super().take()
+        return batch._replace(shared=True), future
+
+
 class GroupCommit:
     """Collects the lanes of one event loop and commits them together."""
 
@@ -146,6 +157,10 @@ class GroupCommit:
     def lane(self, run: int, token: int, seq: int) -> Lane:
         """A lane for a run whose history ends at `seq`."""
         return Lane(self, run, token, seq)
+
+    def shared_lane(self, run: int, token: int) -> SharedLane:
+        """A lane for a run that other processes write too."""
+        return SharedLane(self, run, token, -1)
 
     def may_commit_now(self) -> bool:
         """Whether a commit may be made in the middle of a turn of the event loop."""

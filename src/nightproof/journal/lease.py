@@ -27,11 +27,14 @@ def possession(run: RunRow, now_ms: int, lease_ms: int) -> Possession:
     """Judge the owner of `run` at wall-clock time `now_ms`.
 
     `lease_ms` is the length of a lease. A lease that ends later than a fresh one
-    would mean that the clock was set back.
+    would mean that the clock was set back. A workflow counts as live: it has no heartbeat,
+    and only a later execution of it may take its run over.
     """
     owner = run.owner
     if owner is None:
         return Possession.NOBODY
+    if owner.is_workflow:
+        return Possession.LIVE
     if identity.is_dead(owner):
         return Possession.DEAD
     remaining = run.lease_until - now_ms

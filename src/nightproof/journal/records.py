@@ -236,7 +236,29 @@ class TakeSignal(NamedTuple):
     id: int
 
 
-Write = Finish | Settle | UseBlob | TakeSignal | CodeRow | SpendQuota
+class Pause(NamedTuple):
+    """Shows what a run waits for ("" that it goes on) while its owner keeps it.
+
+    For an engine that distributes: `wake` (milliseconds) only informs.
+    """
+
+    at: int
+    waiting: str
+    wake: int | None = None
+
+
+class Forget(NamedTuple):
+    """In a run that several processes write: the entry is the outcome of its fingerprint no more.
+
+    So that another can be written, where what it refers to is lost or has expired. Nothing
+    happens where the outcome is another entry by now.
+    """
+
+    fp: bytes
+    seq: int
+
+
+Write = Finish | Settle | UseBlob | TakeSignal | CodeRow | SpendQuota | Pause | Forget
 
 
 class LaneBatch(NamedTuple):

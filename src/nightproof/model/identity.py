@@ -6,12 +6,16 @@ import os
 from functools import cache
 from typing import NamedTuple
 
+WORKFLOW = "temporal:"
+"""How the host of an owner begins that is no process but a workflow; its id follows."""
+
 
 class ProcessIdentity(NamedTuple):
     """A process that cannot be mistaken for a later one with the same pid.
 
     `host` names machine, boot and pid namespace; `started` is the kernel's start
-    tick of the process (0 where the platform does not tell).
+    tick of the process (0 where the platform does not tell). Of a workflow, `started`
+    is when its execution began, in milliseconds.
     """
 
     host: str
@@ -19,8 +23,15 @@ class ProcessIdentity(NamedTuple):
     started: int
 
     @property
+    def is_workflow(self) -> bool:
+        """Whether this is a workflow: its engine, not a heartbeat, says whether it lives."""
+        return self.host.startswith(WORKFLOW)
+
+    @property
     def label(self) -> str:
         """How messages name the process."""
+        if self.is_workflow:
+            return f"Temporal (workflow {self.host.removeprefix(WORKFLOW)})"
         return f"{self.host.partition('/')[0]} (pid {self.pid})"
 
 

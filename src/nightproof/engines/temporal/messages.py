@@ -237,9 +237,6 @@ class StepAnswer(TypedDict, total=False):
     """"t" or "b"."""
     executed: bool
     """Whether it ran now; False where it was on record."""
-    skipped: bool
-    took: int
-    """Microseconds."""
     failed: Failure
     rest: Rest
     held: Held

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from nightproof.journal.records import NEVER_OUTCOMES, Entry, counts, intact
-from nightproof.model.states import Kind
+from nightproof.journal.records import NEVER_OUTCOMES, Entry, Forget, Pause, counts, intact
+from nightproof.model.states import Kind, RunStatus
 from nightproof.stores.sqlite.connection import Database
 from nightproof.stores.sqlite.schema import ENTRY_COLUMNS
 
@@ -54,6 +54,21 @@ def append(db: Database, run: int, entries: Sequence[Entry]) -> None:
                 )
         db.execute(_ENTRY, entry._replace(seq=seq))
         seq += 1
+
+
+def apply(db: Database, run: int, write: Pause | Forget) -> None:
+    """What only a run has whose engine distributes it; see their classes."""
+    if isinstance(write, Forget):
+        db.execute(
+            "DELETE FROM outcome WHERE run = ? AND fp = ? AND seq = ?", (run, write.fp, write.seq)
+        )
+        return
+    status = RunStatus.PARKED if write.waiting else RunStatus.RUNNING
+    db.execute(
+        "UPDATE run SET status = ?, waiting = ?, wake = ?, updated = ? "
+        "WHERE id = ? AND owner_host IS NOT NULL",
+        (str(status), write.waiting, write.wake, write.at, run),
+    )
 
 
 def find(db: Database, run: int, fp: bytes) -> Entry | None:

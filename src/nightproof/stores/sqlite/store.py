@@ -166,8 +166,12 @@ class SqliteJournal(SqliteReader):
             quotas.spend(self._db, write)
         elif isinstance(write, TakeSignal):
             execute("UPDATE signal SET taken = 1 WHERE id = ?", (write.id,))
-        else:
+        elif isinstance(write, Finish):
             self._finish(run, write)
+        else:
+            from nightproof.stores.sqlite import shared  # of no use to most runs
+
+            shared.apply(self._db, run, write)
 
     def _finish(self, run: int, end: Finish) -> None:
         finished = end.at if end.status not in (RunStatus.RUNNING, RunStatus.PARKED) else None
@@ -381,8 +385,7 @@ class SqliteJournal(SqliteReader):
 
     async def check(self) -> list[str]:
         """See :class:`nightproof.journal.protocol.Journal`."""
-        problems = [row[0] for row in self._all("PRAGMA integrity_check(20)") if row[0] != "ok"]
-        return problems
+        return [row[0] for row in self._all("PRAGMA integrity_check(20)") if row[0] != "ok"]
 
     async def close(self) -> None:
         """See :class:`nightproof.journal.protocol.Journal`."""
