@@ -195,6 +195,33 @@ async def boot(journal: Journal, stage: str = "boot", number: int | None = None)
     return number
 
 
+def refuse_a_bad_key(settings: Settings) -> None:
+    """Raise ConfigError where there is a key for manifests that cannot sign."""
+    folder = config.keys_folder(settings.keys)
+    if os.path.lexists(f"{folder}/{config.PRIVATE_KEY}"):
+        from nightproof.provenance.signing import signer  # only for those who have a key
+
+        signer(folder)
+
+
+async def verify(settings: Settings, contract: Any) -> None:
+    """Refuse datasets that are not what the contract says. Raises DatasetMismatch."""
+    # A dataset cannot be named without its hash; most small contracts have none.
+    if "ha256" in contract.to_json():
+        from nightproof.contract.dataset import verify_all  # models that most do not need
+
+        await verify_all(contract, cache_folder(settings))
+
+
+def require_temporal() -> None:
+    """Raise ConfigError where the package for the engine `temporal` is missing."""
+    if importlib.util.find_spec("temporalio") is None:
+        raise ConfigError(
+            "engine: temporal needs the package temporalio",
+            "Install it: pip install 'nightproof[temporal]'.",
+        )
+
+
 class App:
     """One store with an engine on it, for one event loop."""
 
@@ -235,22 +262,13 @@ class App:
 
     def _refuse_a_bad_key(self) -> None:
         """A key that cannot sign is noticed before anything is done, not at the end."""
-        if self._key_is_good:
-            return
-        folder = config.keys_folder(self.settings.keys)
-        if os.path.lexists(f"{folder}/{config.PRIVATE_KEY}"):
-            from nightproof.provenance.signing import signer  # only for those who have a key
-
-            signer(folder)
-        self._key_is_good = True
+        if not self._key_is_good:
+            refuse_a_bad_key(self.settings)
+            self._key_is_good = True
 
     async def verify(self, contract: Any) -> None:
         """Refuse datasets that are not what the contract says, before any step."""
-        # A dataset cannot be named without its hash; most small contracts have none.
-        if "ha256" in contract.to_json():
-            from nightproof.contract.dataset import verify_all  # models that most do not need
-
-            await verify_all(contract, cache_folder(self.settings))
+        await verify(self.settings, contract)
 
     async def close(self) -> None:
         """Give everything back."""
