@@ -11,7 +11,7 @@ from nightproof.durable.job import Job, job
 from nightproof.durable.notes import artifact, decide, expect, measure
 from nightproof.durable.once import once
 from nightproof.durable.ref import Ref
-from nightproof.durable.step import Ambient, Step, step
+from nightproof.durable.step import Ambient, Step, ambient, step
 from nightproof.durable.values import now, random, sleep, sleep_until, uuid, wait_for
 from nightproof.errors import (
     AlreadyRunning,
@@ -75,6 +75,7 @@ __all__ = [
     "Transient",
     "Unauthenticated",
     "Window",
+    "ambient",
     "artifact",
     "decide",
     "effect",

@@ -37,6 +37,21 @@ T = TypeVar("T")
 Ambient = Annotated[T, AmbientMark()]
 """Marks a parameter (a client, a connection) that is neither stored nor fingerprinted."""
 
+
+def ambient(factory: Callable[[], Any]) -> Any:
+    """Say how another process makes an Ambient parameter.
+
+    ::
+
+        def fetch(name: str, client: Annotated[Client, ambient(make_client)]) -> str: ...
+
+    `factory` takes no arguments. Where steps run in the process of the job's body, it is not
+    called: the call passes the value. On Temporal each worker process calls it once, for
+    all calls.
+    """
+    return AmbientMark(factory)
+
+
 DEFAULT_RETRY = Retry()
 NO_RETRY = Retry(attempts=1)
 
