@@ -10,10 +10,10 @@ OURSELVES := --no-deps --no-build-isolation --editable .
 export PIP_ROOT_USER_ACTION := ignore
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-revenue test lint drill bench lock clean
+.PHONY: help demo demo-revenue test lint drill bench postgres temporal s3 lock clean
 
 help:  ## what can be made
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 16
+	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' Makefile | expand -t 16
 
 demo: .venv/.run  ## the main job on real data, with a kill and a drift
 	$(BIN)/nightproof demo $(ARGS)
@@ -36,6 +36,19 @@ lint: .venv/.dev  ## style, types and import directions
 bench: .bench/.all  ## measure against the peers, on this machine
 	.bench/bin/python -m compileall -q src
 	.bench/bin/python -m bench $(ARGS)
+
+# Data, ports and passwords stay in .nightproof/servers. Options: ARGS="--port 5432"
+postgres: .venv/.dev  ## a real Postgres in the foreground; says what to export
+	@$(BIN)/python -m nightproof.testing.servers postgres --readable \
+		--folder .nightproof/servers/postgres $(ARGS)
+
+temporal: .venv/.dev  ## a real Temporal server with its web pages, likewise
+	@$(BIN)/python -m nightproof.testing.servers temporal --readable \
+		--folder .nightproof/servers/temporal $(ARGS)
+
+s3: .venv/.dev  ## a real S3 server with a bucket, likewise
+	@$(BIN)/python -m nightproof.testing.servers s3 --readable \
+		--folder .nightproof/servers/s3 $(ARGS)
 
 # run constrains the others, revenue constrains dev: hence the order. Options: ARGS=--upgrade
 lock:  ## write requirements/*.txt again from requirements/*.in (needs uv)

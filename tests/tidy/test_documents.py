@@ -15,7 +15,7 @@ README_LINES = 150
 def typed(text: str, program: str) -> set[str]:
     """The first words that a document puts after `program`, in code."""
     code = "\n".join(re.findall(r"```.*?```|`[^`\n]+`", text, flags=re.DOTALL))
-    return set(re.findall(rf"(?:^|[`$]) *{program} ([a-z-]+)", code, flags=re.MULTILINE))
+    return set(re.findall(rf"(?:^|[`$]) *{program} ([a-z0-9-]+)", code, flags=re.MULTILINE))
 
 
 def commands() -> set[str]:
@@ -33,7 +33,7 @@ def commands() -> set[str]:
 @pytest.mark.parametrize("name", DOCUMENTS)
 def test_make_targets_exist(root: Path, name: str):
     """Every `make TARGET` in a document is a target."""
-    targets = set(re.findall(r"^([a-z-]+):", (root / "Makefile").read_text(), flags=re.MULTILINE))
+    targets = set(re.findall(r"^([a-z0-9-]+):", (root / "Makefile").read_text(), flags=re.MULTILINE))
     assert typed((root / name).read_text("utf-8"), "make") - targets == set()
 
 

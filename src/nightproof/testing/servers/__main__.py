@@ -43,8 +43,8 @@ def main(words: list[str] | None = None) -> int:
 
 
 def _run(folder: Path, given: argparse.Namespace) -> int:
-    recipe = KINDS[given.kind](folder, given.port, given.fast)
-    return host(recipe, given.parent, given.readable)
+    recipe = KINDS[given.kind](folder, given.port, given.fast, given.readable)
+    return host(recipe, given.parent)
 
 
 if __name__ == "__main__":

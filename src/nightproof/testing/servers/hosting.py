@@ -25,7 +25,7 @@ GRACE = 10.0
 _LOOK = 0.5  # seconds between two looks at whether the parent is still there
 
 
-def host(recipe: Recipe, parent: int, readable: bool = False, out: TextIO = sys.stdout) -> int:
+def host(recipe: Recipe, parent: int, out: TextIO = sys.stdout) -> int:
     """Run a server until SIGTERM, SIGINT, SIGHUP, its own end or that of the process `parent`.
 
     Returns the exit code: 0 where it was asked to stop, 1 where it ended by itself.
@@ -50,7 +50,7 @@ def host(recipe: Recipe, parent: int, readable: bool = False, out: TextIO = sys.
         recipe.pid = child.pid
         try:
             if _answers(recipe, child, woken, parent):
-                out.write(_said(recipe, readable) + "\n")
+                out.write(_said(recipe) + "\n")
                 out.flush()
                 while _lives(child, parent) and not woken(_LOOK):
                     pass
@@ -87,12 +87,13 @@ def _stop(recipe: Recipe, child: subprocess.Popen[bytes]) -> None:
     recipe.after()
 
 
-def _said(recipe: Recipe, readable: bool) -> str:
+def _said(recipe: Recipe) -> str:
     facts = recipe.facts()
-    if not readable:
+    if not recipe.readable:
         place = {"port": recipe.port, "folder": str(recipe.folder)}
         return json.dumps({"kind": recipe.kind, **facts, "pid": recipe.pid, **place})
-    lines = [f"{recipe.kind} answers at {facts['url']} (Ctrl-C stops it). To use it:"]
+    pages = f", its pages are at {facts['pages']}" if "pages" in facts else ""
+    lines = [f"{recipe.kind} answers at {facts['url']}{pages} (Ctrl-C stops it). To use it:"]
     lines += [f"  export {name}={value}" for name, value in recipe.exports().items()]
     return "\n".join(lines)
 

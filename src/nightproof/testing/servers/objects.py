@@ -17,7 +17,8 @@ from nightproof.testing.servers.recipes import HOST, Recipe
 
 ACCESS_KEY = "nightproof"
 REGION = "us-east-1"
-_PROBE = "nightproof-probe"
+BUCKET = "nightproof"
+"""The bucket that every server has."""
 _NOTHING = hashlib.sha256(b"").hexdigest()
 
 
@@ -61,11 +62,12 @@ class S3(Recipe):
 
     def ready(self) -> bool:
         """Whether an object that is written comes back."""
-        url, probe = str(self.facts()["url"]), f"/{_PROBE}/object"
+        url, probe = str(self.facts()["url"]), f"/{BUCKET}/.probe"
         return (
-            request(url, self.secret, "PUT", f"/{_PROBE}") in (200, 409)
+            request(url, self.secret, "PUT", f"/{BUCKET}") in (200, 409)
             and request(url, self.secret, "PUT", probe, b"here") == 200
             and request(url, self.secret, "GET", probe) == 200
+            and request(url, self.secret, "DELETE", probe) == 204
         )
 
     def facts(self) -> dict[str, Any]:
@@ -78,9 +80,9 @@ class S3(Recipe):
         }
 
     def exports(self) -> dict[str, str]:
-        """The blobs in a bucket of it."""
+        """The blobs in a bucket of it, and how object stores' clients find it."""
         return {
-            "NIGHTPROOF_BLOBS": "s3://nightproof",
+            "NIGHTPROOF_BLOBS": f"s3://{BUCKET}",
             "AWS_ENDPOINT_URL": str(self.facts()["url"]),
             "AWS_ALLOW_HTTP": "true",
             "AWS_ACCESS_KEY_ID": ACCESS_KEY,

