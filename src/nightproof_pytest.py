@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from nightproof.testing.report import Report
     from nightproof.testing.reproducing import Reproduced
 
-_written = pytest.StashKey[list[str]]()
+_WRITTEN = "golden file written"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -36,13 +36,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
-def pytest_terminal_summary(
-    terminalreporter: pytest.TerminalReporter, config: pytest.Config
-) -> None:
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say which golden files were written: a person has to look at them."""
-    written = config.stash.get(_written, None) or []
-    for path in sorted(set(written)):
-        terminalreporter.write_line(f"golden file written: {path}")
+    # The reports know it, which with pytest-xdist come from other processes.
+    reports = (report for some in terminalreporter.stats.values() for report in some)
+    noted = (each for report in reports for each in getattr(report, "user_properties", ()))
+    for path in sorted({path for name, path in noted if name == _WRITTEN}):
+        terminalreporter.write_line(f"{_WRITTEN}: {path}")
 
 
 class Drill:
@@ -142,9 +142,9 @@ class Reproducer:
 class Golden:
     """What the fixture `golden` gives."""
 
-    def __init__(self, folder: Path, config: pytest.Config) -> None:
+    def __init__(self, folder: Path, node: pytest.Item) -> None:
         self._folder = folder
-        self._config = config
+        self._node = node
 
     def __call__(
         self,
@@ -177,10 +177,10 @@ class Golden:
                 f"golden({actual!r:.60}, {name!r}): that names no file in {self._folder}",
                 'Write golden(actual, "name.txt").',
             )
-        update = bool(self._config.getoption("--update-golden"))
+        update = bool(self._node.config.getoption("--update-golden"))
         told = assert_golden(actual, path, normalise=normalise, update=update)
         if told == "written":
-            self._config.stash.setdefault(_written, []).append(str(path))
+            self._node.user_properties.append((_WRITTEN, str(path)))
         elif told != "same":
             print(f"{path}: {told}")  # noqa: T201  shown with -rP: normalising hides nothing
 
@@ -194,7 +194,7 @@ def assert_reproducible(tmp_path_factory: pytest.TempPathFactory) -> Reproducer:
 @pytest.fixture
 def golden(request: pytest.FixtureRequest) -> Golden:
     """Compares with a file that was kept: ``golden(made, "report.md")``."""
-    return Golden(request.path.parent / "golden", request.config)
+    return Golden(request.path.parent / "golden", request.node)
 
 
 @pytest.fixture

@@ -383,3 +383,7 @@ def test_fixtures(tmp_path: Path):
     assert "first difference: result: another content" in out
     # Frames of the helper itself are hidden.
     assert "reproducing.py" not in out.replace("nightproof.testing.reproducing.", "")
+    # What was written is said where other processes run the tests, too.
+    out = inner("-p", "xdist", "-n", "1", "--update-golden", "-k", "steady")
+    assert "1 passed" in out, out
+    assert f"golden file written: {tmp_path / 'golden' / 'report.txt'}" in out
