@@ -19,6 +19,7 @@ from nightproof.cli.targets import place
 from nightproof.contract import checking
 from nightproof.contract.base import Contract
 from nightproof.errors import ContractError, NightproofError
+from nightproof.journal.protocol import Journal
 from nightproof.journal.records import run_name
 from nightproof.journal.schedules import FireRow
 
@@ -39,11 +40,11 @@ def _fire(
         one = scheduling.pick(text, name)
         output.job = one.target.job.name
         due = scheduling.moment(at, one)
-        row, first = _fixed(night, one, due)
+        row, first = night.do(fixed(night.journal, one, due))
         # Where the same contract was run by hand before, this is its night all the same.
         if row.contract is None or (row.ran and not (first or again)):
             return _has_run(night, output, one, row)
-        contract = _contract(one, row)
+        contract = kept_contract(one, row)
         outcome = night.attempt(one.target.job, contract, target=one.target.text)
         if outcome.from_record:
             night.stage("answered from the record")
@@ -60,10 +61,13 @@ def _fire(
     return running.ended(outcome)
 
 
-def _fixed(night: Night, one: Declared, due: datetime) -> tuple[FireRow, bool]:
-    """What runs for the time `due`, and whether it was fixed just now, by this process."""
+async def fixed(journal: Journal, one: Declared, due: datetime) -> tuple[FireRow, bool]:
+    """What runs for the time `due`, and whether it was fixed just now, by this process.
+
+    Raises ContractError where no contract can be made of the time.
+    """
     at = int(due.timestamp() * 1000)
-    known = night.do(night.journal.fires(one.plan.name, at, at))
+    known = await journal.fires(one.plan.name, at, at)
     if known:
         return known[0], False
     contract = make(one, due)
@@ -73,7 +77,7 @@ def _fixed(night: Night, one: Declared, due: datetime) -> tuple[FireRow, bool]:
         "contract": contract.model_dump(mode="json", by_alias=True),
         "folder": str(folder.absolute()) if folder is not None else None,
     }).encode()  # fmt: skip
-    return night.do(night.journal.fire(FireRow(one.plan.name, at, run, kept)))
+    return await journal.fire(FireRow(one.plan.name, at, run, kept))
 
 
 def make(one: Declared, due: datetime) -> Contract:
@@ -98,8 +102,8 @@ def make(one: Declared, due: datetime) -> Contract:
     return made
 
 
-def _contract(one: Declared, row: FireRow) -> Contract:
-    """The contract on record, as the job's class reads it today."""
+def kept_contract(one: Declared, row: FireRow) -> Contract:
+    """The contract on record, as the job's class reads it today. Raises ContractError."""
     wanted = running.contract_type(one.target.job)
     kept = json.loads(row.contract or b"{}")
     try:
