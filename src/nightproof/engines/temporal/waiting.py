@@ -1,0 +1,205 @@
+"""Waiting in a workflow: Temporal's timers, and pokes that say that something may have come."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from datetime import datetime
+from typing import Any, cast
+
+from temporalio import workflow
+
+from nightproof.engines.temporal.execution import Execution
+from nightproof.engines.temporal.messages import PAUSE, TAKE, PauseAsk, Pending, TakeAsk
+from nightproof.engines.temporal.record import short
+from nightproof.model import clock
+from nightproof.model.codec import Codec
+from nightproof.model.fingerprint import fingerprint
+from nightproof.model.states import Kind
+
+LOOK_SECONDS = 600.0
+"""So often a run that waits for a signal or a decision looks, even if nobody pokes it."""
+HELD_SECONDS = 3600.0
+"""So often a held effect is looked at again, even if nobody says that it was resolved."""
+SETTLE_SECONDS = 0.05
+"""How long a run must be idle before it says that it waits, so that other branches can begin."""
+WRITTEN_SECONDS = 1.0
+"""A wait that is longer is on record before it begins, so that new code keeps its end."""
+_SHORTEST = 0.001
+
+
+class Waiting:
+    """What a run waits for."""
+
+    def __init__(self, run: Execution) -> None:
+        self._run = run
+        self._open: dict[int, tuple[float | None, str]] = {}
+        self._serial = 0
+        self._taken: set[int] = set()
+        self._settling: asyncio.Task[None] | None = None
+        self._changing = asyncio.Lock()
+        self.pokes = 0
+        self.parked = ""
+        """What the run row says that it waits for; "" while it works."""
+        self.wake: float | None = None
+
+    def poke(self) -> None:
+        """Something may have come: whoever waits for it looks."""
+        self.pokes += 1
+
+    async def sleep_until(self, name: str, until: datetime | float) -> None:
+        """Wait until a time, or for a duration in seconds; the end is recorded."""
+        run = self._run
+        absolute = isinstance(until, datetime)
+        stated = until.isoformat() if isinstance(until, datetime) else repr(float(until))
+        fp = run.seen.next(fingerprint(b"\0wait", [name.encode(), stated.encode()]))
+        data = short(run.record.take(fp))
+        if data:
+            end = float(json.loads(data)["until"])
+        else:
+            now = workflow.time()
+            end = until.timestamp() if isinstance(until, datetime) else now + until
+            self._write(fp, {"until": end, "absolute": absolute})
+        at = clock.from_ms(int(end * 1000)).isoformat(timespec="seconds")
+        await self.rest(end, f"until {at}")
+
+    def _write(self, fp: bytes, data: dict[str, Any]) -> None:
+        entry = Pending(kind=Kind.WAIT, fp=fp.hex(), output=json.dumps(data))
+        self._run.asking.later(entry)
+
+    async def wait_for(self, name: str, annotation: Any, timeout: float | None) -> Any:
+        """Wait for a signal; its payload is recorded when it is taken."""
+        run = self._run
+        codec: Codec[Any] = Codec(annotation, f"the payload of signal '{name}'")
+        fp = run.seen.next(fingerprint(b"\0signal", [name.encode()]))
+        found = run.record.take(fp)
+        data = short(found)
+        end, over = None, False
+        if found is not None and found.kind == Kind.SIGNAL:
+            if data is not None:
+                return codec.decode(data)
+        elif data:
+            wait = json.loads(data)
+            end, over = wait["until"], wait.get("over", False)
+        elif timeout is not None:
+            end = workflow.time() + timeout
+            self._write(fp, {"until": end})
+        while not over:
+            seen = self.pokes
+            message = {"name": name, "fp": fp.hex(), "but": sorted(self._taken)}
+            answer = await run.asking.ask(
+                TAKE, cast("TakeAsk", message), f"take-{fp.hex()}", works=False
+            )
+            if "id" in answer and answer["id"] not in self._taken:
+                return self._took(codec, fp, answer)
+            if end is not None and workflow.time() >= end:
+                # Recorded, so that a signal that comes later does not change the past.
+                self._write(fp, {"until": end, "over": True})
+                break
+            await self.rest(end, f"signal '{name}'", seen)
+        raise TimeoutError(f"no signal '{name}' within {timeout or 0:g} s")
+
+    def _took(self, codec: Codec[Any], fp: bytes, answer: Any) -> Any:
+        number = answer["id"]
+        entry = Pending(kind=0, fp=fp.hex(), output=None)
+        if number:
+            self._taken.add(number)
+            entry["signal"] = number
+        try:
+            value = codec.decode(answer["payload"].encode())
+            entry["kind"], entry["output"] = Kind.SIGNAL, codec.encode(value).decode()
+        finally:
+            # Taken even where it cannot be read, or a resume would meet it again.
+            if number:
+                self._run.asking.later(entry)
+        return value
+
+    async def rest(
+        self,
+        end: float | None,
+        reason: str,
+        seen: int | None = None,
+        look: float = LOOK_SECONDS,
+    ) -> None:
+        """Suspend until `end` (seconds since the epoch); with `seen` also until the next poke.
+
+        `seen` is how many pokes there were when the caller last looked; then the caller is
+        to look again after `look` seconds as well.
+        """
+        run = self._run
+        await run.turn()
+        self._serial += 1
+        number = self._serial
+        self._open[number] = (end, reason)
+        try:
+            if end is None or end - workflow.time() > WRITTEN_SECONDS:
+                await run.asking.flush()
+            self._consider()
+            left = None if end is None else max(end - workflow.time(), 0.0)
+            if seen is None:
+                if left is not None and left > 0:
+                    await workflow.sleep(max(left, _SHORTEST))
+                return
+            longest = look if left is None else min(left, look)
+            try:
+                await workflow.wait_condition(
+                    lambda: self.pokes != seen, timeout=max(longest, _SHORTEST)
+                )
+            except TimeoutError:
+                return
+        finally:
+            del self._open[number]
+
+    @property
+    def idle(self) -> bool:
+        """Whether the run does nothing but wait for long, and its row says so."""
+        return (
+            bool(self.parked)
+            and not (self._run.asking.flying or self._run.flights)
+            and self._long()
+        )
+
+    def _consider(self) -> None:
+        if self._settling is None and self._long() and not self._run.active:
+            self._settling = asyncio.ensure_future(self._settle())
+
+    def consider(self) -> None:
+        """Work has ended: what waits may be all that is left."""
+        if self._open:
+            self._consider()
+
+    def _long(self) -> bool:
+        if not self._open:
+            return False
+        soon = workflow.time() + self._run.park_after
+        return all(end is None or end > soon for end, _ in self._open.values())
+
+    async def _settle(self) -> None:
+        """Show in the run row what the run waits for, once it is idle."""
+        run = self._run
+        try:
+            await workflow.sleep(SETTLE_SECONDS)
+            if run.active or run.halting or not self._long():
+                return
+            ends = [end for end, _ in self._open.values() if end is not None]
+            reason = "; ".join(sorted({reason for _, reason in self._open.values()}))
+            wake = min(ends) if ends else None
+            async with self._changing:
+                if reason != self.parked or wake != self.wake:
+                    await self._pause(reason, wake)
+        finally:
+            self._settling = None
+
+    async def go_on(self) -> None:
+        """Before work begins: the run row says that the run goes on."""
+        if self.parked:
+            async with self._changing:
+                if self.parked:
+                    await self._pause("", None)
+
+    async def _pause(self, reason: str, wake: float | None) -> None:
+        message = {"waiting": reason, "wake": wake}
+        await self._run.asking.ask(
+            PAUSE, cast("PauseAsk", message), "pause" if reason else "go-on", works=False, last=True
+        )
+        self.parked, self.wake = reason, wake
