@@ -170,7 +170,15 @@ def open_blobs(settings: Settings) -> Blobs:
     folder = blobs_folder(settings)
     if folder is not None:
         return FileBlobs(folder)
-    raise ConfigError(f"blobs: cannot open '{redacted(settings.blobs)}'", "Name a folder.")
+    from nightproof.stores.objects import ObjectBlobs  # what is in files needs none of it
+
+    blobs = ObjectBlobs(settings.blobs)
+    if importlib.util.find_spec("obstore") is None:
+        raise ConfigError(
+            f"blobs: {blobs.address.shown} needs the package obstore",
+            "Install it: pip install 'nightproof[objects]'.",
+        )
+    return blobs
 
 
 def artifacts_root(settings: Settings) -> Path:

@@ -30,9 +30,9 @@ class Settings:
     """Where the journal is: ``sqlite:///path`` (three slashes relative, four absolute), or
     ``postgresql://user@host/database``."""
     blobs: str = ""
-    """Where large values are: a folder; default ``blobs`` beside the journal.
+    """Where large values are: a folder or ``s3://bucket/prefix`` (also ``r2``, ``gs``, ``az``).
 
-    Beside a journal on a server means in ``.nightproof`` of the working folder."""
+    Default ``blobs`` beside the journal. Beside a journal on a server means in ``.nightproof`` of the working folder."""
     artifacts: str = ""
     """Where artifacts are: a folder; default ``artifacts`` beside the journal."""
     cache: str = ""

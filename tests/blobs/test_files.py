@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from nightproof.blobs import encoding
 from nightproof.blobs.protocol import BlobRef, digest_of
 from nightproof.errors import BlobError, StoreError, StoreFull, StoreReadOnly
 from nightproof.stores import files
@@ -127,7 +128,7 @@ def test_a_put_heals_a_damaged_blob(
     (path,) = stored(blobs)
     path.write_bytes(path.read_bytes()[:-3])
     if other_form:
-        monkeypatch.setattr(files._Packing, "result", lambda self: None)
+        monkeypatch.setattr(encoding._Packing, "result", lambda self: None)
     blobs.put(ROWS)
     assert blobs.get(ref.digest) == ROWS
     assert len(stored(blobs)) == 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -38,7 +39,8 @@ class Blobs(Protocol):
     """Values by content. Every method blocks: async callers use a thread.
 
     Safe for use by several threads and processes at once. Writing raises
-    StoreFull or StoreReadOnly, reading BlobError.
+    StoreFull or StoreReadOnly, reading BlobError; a store that is out of reach raises
+    StoreError for both.
     """
 
     def put(self, data: bytes) -> BlobRef:
@@ -68,6 +70,10 @@ class Blobs(Protocol):
 
     def iterate(self) -> Iterator[BlobInfo]:
         """Every blob, in no order; those that come or go meanwhile may be left out."""
+        ...
+
+    def collecting(self) -> AbstractContextManager[None]:
+        """Around a collection: raises StoreBusy where only one may go on, and another does."""
         ...
 
     def sweep(self, before: float) -> tuple[int, int]:

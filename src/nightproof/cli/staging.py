@@ -14,6 +14,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,9 @@ class Layered:
 
     def iterate(self) -> Iterator[BlobInfo]:
         return self._above.iterate()
+
+    def collecting(self) -> AbstractContextManager[None]:
+        return self._above.collecting()
 
     def sweep(self, before: float) -> tuple[int, int]:
         return self._above.sweep(before)
@@ -241,8 +245,9 @@ def _nothing() -> None:
 
 def _each(stage: Stage) -> list[dict[str, Any]]:
     """Every run in a process forked from this one, so that none sees what another left."""
-    if threading.active_count() > 1 or stage.plan["runs"] == 1:
-        # A fork of a process with threads may hang.
+    remote = app.blobs_folder(stage.settings) is None
+    if threading.active_count() > 1 or stage.plan["runs"] == 1 or remote:
+        # A fork of a process with threads may hang; a client of object stores has some.
         return [stage.run(number) for number in range(stage.plan["runs"])]
     found = []
     for number in range(stage.plan["runs"]):

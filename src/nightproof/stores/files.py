@@ -3,24 +3,17 @@
 from __future__ import annotations
 
 import errno
-import hashlib
 import os
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import NoReturn
 
+from nightproof.blobs.encoding import COMPRESSED, pack, unpack
 from nightproof.blobs.protocol import BlobInfo, BlobRef, digest_of, hex_of
 from nightproof.errors import BlobError, StoreError, StoreFull, StoreReadOnly
 from nightproof.model import clock
 
-_LEVEL = 1  # zstd: as fast as the hash beside it; higher levels cost more than they save
-_WORTH = 0.9  # kept compressed below this share of the size
-_LEAST = 512  # bytes; smaller values do not repay a frame
-_BESIDE = 1 << 18  # bytes from which hash and compression run in parallel
-_PIECE = 1 << 17  # bytes of a piece that is packed on its own, at least
-_PIECES = 64  # pieces, at most
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _DENIED = {errno.EROFS, errno.EACCES, errno.EPERM}
 
@@ -42,9 +35,9 @@ class FileBlobs:
 
     def put(self, data: bytes) -> BlobRef:
         """See Blobs.put. Raises StoreFull, StoreReadOnly, or StoreError for other failures."""
-        digest, packed = _digest_and_pack(data)
+        digest, packed = pack(data)
         plain = self._path(digest)
-        path = plain if packed is None else plain.with_name(plain.name + ".zst")
+        path = plain if packed is None else plain.with_name(plain.name + COMPRESSED)
         with self._writing(path):
             if not self._keep(plain, data):
                 self._write(path, data if packed is None else packed)
@@ -95,6 +88,10 @@ class FileBlobs:
                     hex_of(digest)  # a stranger's file is none of ours
                     stat = entry.stat()
                     yield BlobInfo(digest, stat.st_size, stat.st_mtime)
+
+    def collecting(self) -> AbstractContextManager[None]:
+        """See Blobs.collecting: the lock beside the blobs is enough for any number of them."""
+        return nullcontext()
 
     def sweep(self, before: float) -> tuple[int, int]:
         """See Blobs.sweep."""
@@ -205,74 +202,13 @@ class FileBlobs:
             _refuse(exc, path)
 
 
-def _digest_and_pack(data: bytes) -> tuple[str, bytes | None]:
-    """The digest, and the compressed form where that is worth while."""
-    if len(data) < _LEAST:
-        return digest_of(data), None
-    packing = _Packing(data)
-    if len(data) < _BESIDE:
-        packing.work()
-        return digest_of(data), packing.result()
-    hashing = hashlib.sha256()
-
-    def beside() -> None:
-        hashing.update(data)
-        packing.work()
-
-    helper = threading.Thread(target=beside)  # hash and compression let go of the GIL
-    helper.start()
-    try:
-        packing.work()
-    finally:
-        helper.join()
-    return "sha256:" + hashing.hexdigest(), packing.result()
-
-
-class _Packing:
-    """A value on its way into zstd frames, one a piece, made by whoever has time."""
-
-    def __init__(self, data: bytes) -> None:
-        view = memoryview(data)
-        size = max(_PIECE, -(-len(data) // _PIECES))
-        self._pieces = [view[at : at + size] for at in range(0, len(data), size)]
-        self._frames: list[bytes] = [b""] * len(self._pieces)
-        self._next = iter(range(len(self._pieces)))
-        self._size = len(data)
-        self._hopeless = False
-
-    def work(self) -> None:
-        """Pack pieces until none is left, or until one shows that it does not pay."""
-        import zstandard  # 10 ms that only those who store large values pay
-
-        compressor = zstandard.ZstdCompressor(level=_LEVEL)
-        for at in self._next:
-            piece = self._pieces[at]
-            self._frames[at] = compressor.compress(piece)
-            self._hopeless = self._hopeless or len(self._frames[at]) >= len(piece) * _WORTH
-            if self._hopeless:
-                return
-
-    def result(self) -> bytes | None:
-        """All frames in order; None where they save too little."""
-        return None if self._hopeless else b"".join(self._frames)
-
-
 def _content(path: Path, stored: bytes) -> bytes | None:
     """The value in a file that holds `stored`; None where a compressed one is damaged."""
-    if not path.suffix:
-        return stored
-    import zstandard
-
-    try:
-        return (
-            zstandard.ZstdDecompressor().decompressobj(read_across_frames=True).decompress(stored)
-        )
-    except (zstandard.ZstdError, MemoryError):  # a damaged header can ask for any amount
-        return None
+    return unpack(stored, path.suffix == COMPRESSED)
 
 
 def _forms(plain: Path) -> tuple[Path, Path]:
-    return plain.with_name(plain.name + ".zst"), plain
+    return plain.with_name(plain.name + COMPRESSED), plain
 
 
 def _read(plain: Path) -> tuple[Path, bytes] | None:
