@@ -17,9 +17,11 @@ from nightproof.journal.records import (
     Forget,
     LaneBatch,
     Owner,
+    RunFilter,
     Pause,
     RunFilter,
     Settle,
+    UseBlob,
     Wanted,
     checksum,
 )
@@ -261,5 +263,20 @@ def test_an_outcome_that_was_damaged_is_replaced(night):
         await commit(journal, run, entry(run[0], b"a", b"2"))
         found = (await journal.recorded(run[0], [b"a"]))[b"a"]
         assert (found.seq, found.output) == (1, b"2")
+
+    on(night, test)
+
+
+def test_blobs_of_a_run_that_another_works_on(night):
+    """Noted without a token, so that they are not collected; not where there is no such run."""
+
+    async def test(journal):
+        await begin(journal)
+        name = (await journal.runs(RunFilter()))[0].name
+        assert await journal.refer(name, [UseBlob("sha256:1", 9)])
+        assert await journal.refer(name, [UseBlob("sha256:1", 9), UseBlob("sha256:2", 9)])
+        assert not await journal.refer("other", [UseBlob("sha256:3", 9)])
+        asked = [f"sha256:{n}" for n in range(5)]
+        assert await journal.referenced(asked) == {"sha256:1", "sha256:2"}
 
     on(night, test)

@@ -7,7 +7,8 @@ sixty-four items that end in the same turn of the event loop cost one sync.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 from nightproof.errors import LeaseLost, NightproofError, StoreError
@@ -32,6 +33,25 @@ class Committed(asyncio.Future[None]):
 
     def cancel(self, msg: Any | None = None) -> bool:  # noqa: ARG002 - the signature of Future
         return False
+
+
+class Answer(asyncio.Future[frozenset[int]]):
+    """What the commit of a store on a server may return: heard in the turn that it comes in.
+
+    Any other awaitable will do; its waiter is told a turn of the event loop later.
+    """
+
+    heard: Callable[[asyncio.Future[frozenset[int]]], None] | None = None
+
+    def set_result(self, result: frozenset[int], /) -> None:
+        super().set_result(result)
+        if self.heard is not None:
+            self.heard(self)
+
+    def set_exception(self, exception: type | BaseException, /) -> None:
+        super().set_exception(exception)
+        if self.heard is not None:
+            self.heard(self)
 
 
 class Lane:
@@ -88,6 +108,13 @@ class Lane:
         if not self._dirty:
             self._dirty = True
             commits.dirty.append(self)
+        if not commits.inline:
+            # Sent at once; only its answer has to be waited for.
+            future = self.future
+            if future is None:
+                future = self.future = Committed(loop=commits.loop)
+            commits.flush()
+            return future
         commits.flush()
         if self.broken is not None:
             raise self.broken
@@ -141,6 +168,9 @@ class SharedLane(Lane):
         return batch._replace(shared=True), future
 
 
+Taken = tuple[Lane, LaneBatch, Committed | None]
+
+
 class GroupCommit:
     """Collects the lanes of one event loop and commits them together."""
 
@@ -149,10 +179,11 @@ class GroupCommit:
         self.dirty: list[Lane] = []
         self.commits = 0
         self._in_a_row = 0
+        self.inline = getattr(journal, "commits_inline", False)
         self._journal = journal
         self._scheduled = False
         self._timer: asyncio.TimerHandle | None = None
-        self._running: asyncio.Task[None] | None = None
+        self._running: asyncio.Future[frozenset[int]] | None = None
 
     def lane(self, run: int, token: int, seq: int) -> Lane:
         """A lane for a run whose history ends at `seq`."""
@@ -165,11 +196,7 @@ class GroupCommit:
     def may_commit_now(self) -> bool:
         """Whether a commit may be made in the middle of a turn of the event loop."""
         self._in_a_row += 1
-        return (
-            self._in_a_row < COMMITS_PER_TURN
-            and self._running is None
-            and self._journal.commits_inline
-        )
+        return self._in_a_row < COMMITS_PER_TURN and self._running is None
 
     def soon(self) -> None:
         """Commit in the next turn of the event loop."""
@@ -211,27 +238,29 @@ class GroupCommit:
         if isinstance(answer, frozenset):
             self._acknowledge(taken, answer)
         else:
-            self._running = self.loop.create_task(self._finish(taken, answer))
+            self._await(taken, answer)
 
-    async def _finish(
-        self,
-        taken: list[tuple[Lane, LaneBatch, Committed | None]],
-        answer: Awaitable[frozenset[int]],
-    ) -> None:
-        try:
-            refused = await answer
-        except Exception as error:  # noqa: BLE001 - the same
-            self._fail(taken, _explained(error))
+    def _await(self, taken: list[Taken], answer: Awaitable[frozenset[int]]) -> None:
+        self._running = future = asyncio.ensure_future(answer)
+        heard = partial(self._answered, taken)
+        if isinstance(future, Answer) and not future.done():
+            future.heard = heard
         else:
-            self._acknowledge(taken, refused)
-        finally:
-            self._running = None
+            future.add_done_callback(heard)
+
+    def _answered(self, taken: list[Taken], answer: asyncio.Future[frozenset[int]]) -> None:
+        self._running = None
+        if answer.cancelled():
+            return  # the loop is being closed
+        error = answer.exception()
+        if error is None:
+            self._acknowledge(taken, answer.result())
+        elif isinstance(error, Exception):
+            self._fail(taken, _explained(error))
         if self.dirty:
             self.soon()
 
-    def _acknowledge(
-        self, taken: list[tuple[Lane, LaneBatch, Committed | None]], refused: frozenset[int]
-    ) -> None:
+    def _acknowledge(self, taken: list[Taken], refused: frozenset[int]) -> None:
         if crash.armed:
             crash.hit("batch:after")
         for lane, _, future in taken:
@@ -247,9 +276,7 @@ class GroupCommit:
                 else:
                     future.set_result(None)
 
-    def _fail(
-        self, taken: list[tuple[Lane, LaneBatch, Committed | None]], error: NightproofError
-    ) -> None:
+    def _fail(self, taken: list[Taken], error: NightproofError) -> None:
         for lane, _, future in taken:
             lane.broken = error
             if future is not None:

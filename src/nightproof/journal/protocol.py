@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from nightproof.journal.quotas import QuotaBook, QuotaReader
@@ -178,6 +178,13 @@ class Journal(Reader, QuotaBook, Protocol):
         """
         ...
 
+    def hear(self, act: Callable[[], None]) -> None:
+        """Call `act` in the event loop when :meth:`changed` may have something to tell.
+
+        A store that nobody tells never does: it has to be asked now and then.
+        """
+        ...
+
     async def changed(self) -> bool:
         """Whether another connection has written since the last call."""
         ...
@@ -207,6 +214,13 @@ class Journal(Reader, QuotaBook, Protocol):
 
         `blobs` are what it refers to. False where a process does work on it: then
         nothing is written.
+        """
+        ...
+
+    async def refer(self, run_name: str, blobs: Sequence[UseBlob]) -> bool:
+        """Note that a run refers to `blobs`, whoever works on it.
+
+        False where there is no run of that name: then nothing is written.
         """
         ...
 

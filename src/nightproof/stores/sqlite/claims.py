@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from zlib import crc32
+
 from nightproof.errors import StoreDamaged
 from nightproof.journal.lease import Possession, possession
-from nightproof.journal.records import Claimed, Owner, RunRow, Wanted, run_name
+from nightproof.journal.records import Claimed, Finish, Owner, RunRow, Wanted, run_name
 from nightproof.model import clock
 from nightproof.model.states import RunStatus
 from nightproof.stores.sqlite.connection import Database
@@ -132,3 +134,25 @@ def cancel(db: Database, run: int) -> bool:
         (now, now, run),
     )
     return True
+
+
+def finish(db: Database, run: int, end: Finish) -> None:
+    """End an attempt and give its lease back, in the caller's transaction."""
+    finished = end.at if end.status not in (RunStatus.RUNNING, RunStatus.PARKED) else None
+    db.execute(
+        "UPDATE run SET status = ?, updated = ?, finished = ?, result = ?, result_blob = ?, "
+        "error = ?, wake = CASE WHEN ? THEN coalesce(wake, ?) END, waiting = ?, "
+        "code = CASE WHEN ? = '' THEN code ELSE ? END, result_crc = ?, "
+        "owner_host = NULL, owner_pid = NULL, owner_started = NULL, lease_until = 0 "
+        "WHERE id = ?",
+        (
+            str(end.status), end.at, finished, end.result, end.result_blob, end.error,
+            end.status is RunStatus.PARKED, end.wake, end.waiting, end.code, end.code,
+            None if end.result is None else crc32(end.result), run,
+        ),
+    )  # fmt: skip
+    db.execute(
+        "UPDATE attempt SET ended = ?, outcome = ? "
+        "WHERE run = ? AND n = (SELECT attempts FROM run WHERE id = ?)",
+        (end.at, end.outcome, run, run),
+    )

@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from nightproof.journal.records import NEVER_OUTCOMES, Entry, Forget, Pause, counts, intact
+from nightproof.journal.records import (
+    NEVER_OUTCOMES,
+    Entry,
+    Forget,
+    Pause,
+    UseBlob,
+    counts,
+    intact,
+)
 from nightproof.model.states import Kind, RunStatus
 from nightproof.stores.sqlite.connection import Database
 from nightproof.stores.sqlite.schema import ENTRY_COLUMNS
@@ -69,6 +77,17 @@ def apply(db: Database, run: int, write: Pause | Forget) -> None:
         "WHERE id = ? AND owner_host IS NOT NULL",
         (str(status), write.waiting, write.wake, write.at, run),
     )
+
+
+def refer(db: Database, run_name: str, blobs: Sequence[UseBlob]) -> bool:
+    """See :class:`nightproof.journal.protocol.Journal`."""
+    run = db.execute("SELECT id FROM run WHERE name = ?", (run_name,)).get
+    if run is not None:
+        db.executemany(
+            "INSERT OR IGNORE INTO blob_use VALUES (?, ?, ?)",
+            [(use.digest, run, use.size) for use in blobs],
+        )
+    return run is not None
 
 
 def find(db: Database, run: int, fp: bytes) -> Entry | None:

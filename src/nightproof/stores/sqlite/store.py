@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
-from zlib import crc32
 
 import apsw
 
@@ -167,31 +166,11 @@ class SqliteJournal(SqliteReader):
         elif isinstance(write, TakeSignal):
             execute("UPDATE signal SET taken = 1 WHERE id = ?", (write.id,))
         elif isinstance(write, Finish):
-            self._finish(run, write)
+            claims.finish(self._db, run, write)
         else:
             from nightproof.stores.sqlite import shared  # of no use to most runs
 
             shared.apply(self._db, run, write)
-
-    def _finish(self, run: int, end: Finish) -> None:
-        finished = end.at if end.status not in (RunStatus.RUNNING, RunStatus.PARKED) else None
-        self._db.execute(
-            "UPDATE run SET status = ?, updated = ?, finished = ?, result = ?, result_blob = ?, "
-            "error = ?, wake = CASE WHEN ? THEN coalesce(wake, ?) END, waiting = ?, "
-            "code = CASE WHEN ? = '' THEN code ELSE ? END, result_crc = ?, "
-            "owner_host = NULL, owner_pid = NULL, owner_started = NULL, lease_until = 0 "
-            "WHERE id = ?",
-            (
-                str(end.status), end.at, finished, end.result, end.result_blob, end.error,
-                end.status is RunStatus.PARKED, end.wake, end.waiting, end.code, end.code,
-                None if end.result is None else crc32(end.result), run,
-            ),
-        )  # fmt: skip
-        self._db.execute(
-            "UPDATE attempt SET ended = ?, outcome = ? "
-            "WHERE run = ? AND n = (SELECT attempts FROM run WHERE id = ?)",
-            (end.at, end.outcome, run, run),
-        )
 
     async def share(self, run: int, token: int, reopened: bool) -> None:
         """See :class:`nightproof.journal.protocol.Journal`."""
@@ -250,6 +229,9 @@ class SqliteJournal(SqliteReader):
         return frozenset(
             run for run in runs if self._all("SELECT 1 FROM run WHERE id = ? AND cancel = 1", run)
         )
+
+    def hear(self, act: Callable[[], None]) -> None:
+        """See :class:`nightproof.journal.protocol.Journal`. A file tells nobody."""
 
     async def request_cancel(self, run: int) -> bool:
         """See :class:`nightproof.journal.protocol.Journal`."""
@@ -335,6 +317,13 @@ class SqliteJournal(SqliteReader):
 
         with explained(self._db.path), self._db.transaction():
             return schedules.fire(self._db, row)
+
+    async def refer(self, run_name: str, blobs: Sequence[UseBlob]) -> bool:
+        """See :class:`nightproof.journal.protocol.Journal`."""
+        from nightproof.stores.sqlite import shared  # of no use to most runs
+
+        with explained(self._db.path), self._db.transaction():
+            return shared.refer(self._db, run_name, blobs)
 
     async def open_incident(self, row: IncidentRow) -> IncidentRow:
         """See :class:`nightproof.journal.protocol.Journal`."""

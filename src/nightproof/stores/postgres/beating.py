@@ -1,0 +1,58 @@
+"""Heartbeats: a connection of its own, used from the heartbeat's thread."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Mapping
+from typing import Final
+
+from nightproof.errors import StoreError
+from nightproof.stores.postgres.claims import PULSE
+from nightproof.stores.postgres.session import Session
+from nightproof.stores.postgres.target import Target
+from nightproof.stores.postgres.trouble import Lost, Refused
+
+PULSE_SECONDS: Final = 5.0
+"""A beat that takes longer is given up; the next one tries again, within the lease."""
+
+
+class Beats:
+    """Extends leases; each call blocks, for a bounded time."""
+
+    def __init__(self, target: Target) -> None:
+        self._lock = threading.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._session = Session(target, "normal", writes=True)
+
+    def pulse(self, owned: Mapping[int, int], lease_ms: int) -> frozenset[int]:
+        """See :class:`nightproof.journal.protocol.Journal`. Raises StoreError."""
+        with self._lock:
+            if self._loop is None:
+                self._loop = asyncio.new_event_loop()
+            try:
+                return self._loop.run_until_complete(self._pulse(owned, lease_ms))
+            except (Lost, TimeoutError) as error:
+                # Whatever it is, the next beat begins with a new connection.
+                if self._session.link is not None:
+                    self._session.link.close()
+                raise StoreError(f"a heartbeat did not reach {self._session.target.url}") from error
+
+    async def _pulse(self, owned: Mapping[int, int], lease_ms: int) -> frozenset[int]:
+        session = self._session
+        session.check_process()
+        values = (list(owned), list(owned.values()), lease_ms)
+        async with asyncio.timeout(PULSE_SECONDS):
+            try:
+                answers = await session.attempt((PULSE, values))
+            except Refused as refused:
+                raise session.explained(refused) from refused
+        return frozenset(owned) - {row[0] for row in answers[0].rows}
+
+    def close(self) -> None:
+        """Give the connection back."""
+        with self._lock:
+            self._session.close()
+            if self._loop is not None:
+                self._loop.close()
+                self._loop = None

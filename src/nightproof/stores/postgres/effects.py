@@ -1,0 +1,59 @@
+"""The effect ledger on Postgres: the statements, each in the caller's transaction."""
+
+from __future__ import annotations
+
+from nightproof.errors import LeaseLost, NotFound
+from nightproof.journal.records import EffectRow, LaneBatch
+from nightproof.model import clock
+from nightproof.model.states import EffectState
+from nightproof.stores.postgres import writing
+from nightproof.stores.postgres.reads import effect_row
+from nightproof.stores.postgres.schema import EFFECT_COLUMNS
+from nightproof.stores.postgres.session import Transaction
+from nightproof.stores.postgres.waking import wake
+
+_INTEND = (
+    "INSERT INTO effect (key, name, run, run_name, state, digest, inputs, tries, at) "
+    "VALUES ($1, $2, $3, $4, 'intended', $5, $6, 1, $7) ON CONFLICT (key) DO UPDATE SET "
+    "run = excluded.run, run_name = excluded.run_name, state = 'intended', "
+    "digest = excluded.digest, inputs = excluded.inputs, tries = effect.tries + 1, "
+    "at = excluded.at, error = '' WHERE effect.state = 'clear'"
+)
+"""Changes no row where another state than CLEAR is on record; waits for who is inserting it."""
+_FIND = f"SELECT {EFFECT_COLUMNS} FROM effect WHERE key = $1"
+
+
+async def intend(
+    transaction: Transaction, batch: LaneBatch, row: EffectRow
+) -> tuple[EffectRow, bool]:
+    """See :class:`nightproof.journal.protocol.Journal`."""
+    values = (row.key, row.name, row.run, row.run_name, row.digest, row.inputs, row.at)
+    answers = await transaction.each([*writing.lane(batch), (_INTEND, values)])
+    if not answers[0].count:
+        raise LeaseLost("this attempt no longer owns its run; the effect was not tried")
+    if answers[-1].count:
+        return row, True
+    return effect_row((await transaction.all(_FIND, row.key))[0]), False
+
+
+async def resolve(
+    transaction: Transaction, key: str, happened: bool, output: bytes | None, channel: str
+) -> EffectRow:
+    """See :class:`nightproof.journal.protocol.Journal`."""
+    now = clock.now_ms()
+    state = EffectState.CONFIRMED if happened else EffectState.CLEAR
+    found = await transaction.one(f"{_FIND} FOR NO KEY UPDATE", key)
+    if found is None:
+        raise NotFound(f"no effect has the key '{key}'", "`nightproof show RUN` lists its effects.")
+    row = effect_row(found)
+    if row.state not in (EffectState.INTENDED, EffectState.FAILED):
+        raise NotFound(
+            f"effect '{key}' is {row.state}; there is nothing to resolve",
+            "Only an effect whose outcome is unknown needs a decision.",
+        )
+    await transaction.run(
+        "UPDATE effect SET state = $1, at = $2, output = $3 WHERE key = $4",
+        str(state), now, output, key,
+    )  # fmt: skip
+    await wake(transaction, row.run, f" [{key}] has an unknown outcome", now, channel)
+    return row
