@@ -30,7 +30,8 @@ def _found() -> dict[str, type[Combination]]:
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
         for each in vars(module).values():
-            if isinstance(each, type) and each.__module__ == module.__name__:
+            own = isinstance(each, type) and each.__module__ == module.__name__
+            if own and issubclass(each, Combination):
                 found[each.name] = each
     return found
 

@@ -14,7 +14,8 @@ from typing import Any, ClassVar, TypeVar
 from unittest import mock
 
 from nightproof import app, config
-from nightproof.cli.main import main
+from nightproof.cli import commands
+from nightproof.cli.main import guarded
 from nightproof.config import Settings
 from nightproof.durable.job import Job
 from nightproof.engines.attempt import Outcome
@@ -125,7 +126,7 @@ class Combination:
             contextlib.redirect_stdout(out),
             contextlib.redirect_stderr(out),
         ):
-            code = main(arguments)
+            code = guarded(lambda: commands.invoke(arguments))
         return code, out.getvalue()
 
     def signal(self, name: str, signal: str, payload: Any) -> None:
