@@ -26,7 +26,9 @@ def main(words: list[str] | None = None) -> int:
     parser.add_argument("kind", choices=KINDS)
     parser.add_argument("--folder", help="where its data stays; default: a temporary folder")
     parser.add_argument("--port", type=int, default=0, help="default: a free one")
-    parser.add_argument("--fast", action="store_true", help="postgres: do not sync commits")
+    parser.add_argument(
+        "--fast", action="store_true", help="postgres, temporal: do not sync commits"
+    )
     parser.add_argument("--readable", action="store_true", help="say it for people, not in JSON")
     parser.add_argument("--parent", type=int, default=os.getppid(), help=argparse.SUPPRESS)
     given = parser.parse_args(words)

@@ -185,9 +185,9 @@ def postgres(folder: str | Path, *, port: int = 0, fast: bool = False) -> Postgr
     return PostgresServer(folder, port, fast)
 
 
-def temporal(folder: str | Path, *, port: int = 0) -> TemporalServer:
-    """A Temporal server in a folder, for a ``with`` block."""
-    return TemporalServer(folder, port)
+def temporal(folder: str | Path, *, port: int = 0, fast: bool = False) -> TemporalServer:
+    """A Temporal server in a folder, for a ``with`` block; `fast` as for Postgres."""
+    return TemporalServer(folder, port, fast)
 
 
 def s3(folder: str | Path, *, port: int = 0) -> S3Server:
