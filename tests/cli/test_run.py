@@ -146,7 +146,7 @@ def test_concurrency_comes_from_outside(np):
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        (["--engine", "temporal"], "not in this version"),
+        (["--engine", "dbos"], "temporal"),
         (["--effects"], "--replicate"),
         (["--no-such-option"], "No such option"),
     ],

@@ -12,6 +12,7 @@ from nightproof.cli import (
     alert_commands,
     demo_commands,
     drift_commands,
+    engine_commands,
     manifest_commands,
     night_commands,
 )
@@ -21,6 +22,8 @@ from nightproof.cli.key_commands import keys_app
 from nightproof.cli.options import (
     After,
     Debug,
+    Engine,
+    EngineUrl,
     Given,
     Isolate,
     Json,
@@ -92,7 +95,8 @@ def run(
         list[str] | None, typer.Option("--concurrency", metavar="STEP=N", help="Bound a map.")
     ] = None,
     json: Json = False,
-    engine: Annotated[str, typer.Option("--engine", help="embedded")] = "embedded",
+    engine: Engine = None,
+    engine_url: EngineUrl = None,
     isolate: Isolate = "L0",
     store: Store = None,
     debug: Debug = False,
@@ -103,10 +107,9 @@ def run(
     """
     from nightproof.cli import running
 
-    common = session(store, debug, json)
     request = RunRequest(
         target, contract, replicate, effects, strict, tuple(concurrency or ()), json, engine,
-        isolate, common.store,
+        isolate, session(store, debug, json).store, engine_url,
     )  # fmt: skip
     end(running.run(request))
 
@@ -126,14 +129,15 @@ def resume(
         bool, typer.Option("--strict", help="Refuse results that other code recorded.")
     ] = False,
     isolate: Isolate | None = None,
+    engine: Engine = None,
     json: Json = False,
     store: Store = None,
     debug: Debug = False,
 ) -> None:
-    """Go on with a run that crashed, parked or failed, at the level at which it was begun."""
+    """Go on with a run that crashed, parked or failed: where, and at what level, it was before."""
     from nightproof.cli import resuming
 
-    end(resuming.resume(session(store, debug, json), run, all_, strict, isolate))
+    end(resuming.resume(session(store, debug, json), run, all_, strict, isolate, engine))
 
 
 @app.command()
@@ -384,6 +388,7 @@ drift_commands.register(app)
 manifest_commands.register(app)
 night_commands.register(app)
 alert_commands.register(app)
+engine_commands.register(app)
 
 
 def options_of(command: str) -> set[str]:

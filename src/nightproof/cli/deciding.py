@@ -42,7 +42,7 @@ def cancel(session: Session, name: str) -> int:
         row = await open_run(journal, name)
         if row.status not in (RunStatus.RUNNING, RunStatus.PARKED):
             raise NotFound(f"run {row.name} is {row.status}; there is nothing to cancel")
-        return row, await _cancel(journal, row)
+        return row, await _cancel(journal, row, session)
 
     row, done = writing(session, act)
     status = "cancelled" if done else "running"
@@ -56,13 +56,25 @@ def cancel(session: Session, name: str) -> int:
     return 0
 
 
-async def _cancel(journal: Journal, row: RunRow) -> bool:
+async def _cancel(journal: Journal, row: RunRow, session: Session) -> bool:
     """Cancel a run and its children; whether it is cancelled already."""
     done = await journal.request_cancel(row.id)
+    told = await _tell(journal, row, session, cancel=True)
+    if not done and told.owner is None:  # Temporal had lost it
+        done = await journal.request_cancel(row.id)
     for child in await journal.runs(RunFilter(parent=row.id, limit=-1)):
         if child.status in (RunStatus.RUNNING, RunStatus.PARKED):
-            await _cancel(journal, child)
+            await _cancel(journal, child, session)
     return done
+
+
+async def _tell(journal: Journal, row: RunRow, session: Session, cancel: bool = False) -> RunRow:
+    """Poke the workflow of a run that Temporal has; the row as it is then."""
+    if row.owner is None or not row.owner.is_workflow:
+        return row
+    from nightproof.cli import poking  # for such runs only
+
+    return await poking.tell(journal, session.settings(), row, cancel)
 
 
 def resolve(
@@ -80,7 +92,8 @@ def resolve(
     async def act(journal: Journal) -> tuple[RunRow, EffectRow]:
         row = await open_run(journal, name)
         found = _wanted(row, effect, await journal.effects(row.id))
-        return row, await journal.resolve(found.key, happened, output)
+        decided = await journal.resolve(found.key, happened, output)
+        return await _tell(journal, row, session), decided
 
     row, found = writing(session, act)
     decision = "confirmed" if happened else "clear"
@@ -88,7 +101,8 @@ def resolve(
         emit({"run": row.name, "effect": found.name, "key": found.key, "state": decision})
         return 0
     says = "is taken as done" if happened else "will be tried again"
-    print(f"effect '{found.name}' [{found.key}] {says}: `nightproof resume {row.name}`")
+    next_ = "watch" if row.owner is not None and row.owner.is_workflow else "resume"
+    print(f"effect '{found.name}' [{found.key}] {says}: `nightproof {next_} {row.name}`")
     return 0
 
 
@@ -115,12 +129,12 @@ def signal(session: Session, name: str, what: str, payload: str) -> int:
         if row.status in (RunStatus.COMPLETED, RunStatus.CANCELLED):
             raise NotFound(f"run {row.name} is {row.status} and takes no signals")
         await journal.send(row.id, what, data)
-        return row
+        return await _tell(journal, row, session)
 
     row = writing(session, act)
     if session.json:
         emit({"run": row.name, "signal": what, "status": str(row.status)})
-    elif row.status is RunStatus.RUNNING:
+    elif row.status is RunStatus.RUNNING or (row.owner is not None and row.owner.is_workflow):
         print(f"{row.name}  signal '{what}' sent")
     else:
         print(f"{row.name}  signal '{what}' is kept: `nightproof resume {row.name}` takes it")

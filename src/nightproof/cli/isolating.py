@@ -48,7 +48,7 @@ def run(request: RunRequest) -> int:
     with _answering(request.json):
         request.check()
         _check(request.isolate)
-        settings = config.load(store=request.store)
+        settings = request.settings()
         given = request.contract
         if given != "-" and not given.lstrip().startswith("{"):
             given = str(Path(given).absolute())

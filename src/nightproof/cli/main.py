@@ -23,9 +23,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if inside is not None:
         inside.enter()
     code = guarded(lambda: _command(given))
-    if _threads_at_work():
-        # Python would wait for them at exit, and SIGTERM has a deadline. Whatever
-        # was acknowledged is on disk.
+    if _threads_at_work() or "temporalio" in sys.modules:
+        # Python would wait for threads at exit, and SIGTERM has a deadline; those of
+        # Temporal's client sometimes abort the interpreter while it ends. Whatever was
+        # acknowledged is on disk.
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)

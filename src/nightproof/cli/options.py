@@ -42,6 +42,16 @@ Isolate = Annotated[
         "--isolate", metavar="LEVEL", help="L0; L1: cleared; L2: in a sandbox; L3: traced."
     ),
 ]
+Engine = Annotated[
+    str | None,
+    typer.Option("--engine", help="embedded: in this process; temporal: by workers."),
+]
+EngineUrl = Annotated[
+    str | None,
+    typer.Option(
+        "--engine-url", metavar="URL", help="temporal://host:port/namespace?task_queue=nightproof"
+    ),
+]
 RunName = Annotated[
     str,
     typer.Argument(

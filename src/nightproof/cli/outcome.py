@@ -54,7 +54,7 @@ def refused(
 def failure(error: BaseException) -> dict[str, Any]:
     """An error as JSON: type, message, hint, and for a step its name and attempts."""
     found: dict[str, Any] = {
-        "type": type(error).__name__,
+        "type": getattr(error, "shown_type", type(error).__name__),
         "message": message_of(error),
         "hint": getattr(error, "hint", ""),
     }

@@ -20,7 +20,12 @@ FLAGS = {
     "--json": "json",
     "--debug": "debug",
 }
-VALUES = {"--store": "store", "--engine": "engine", "--isolate": "isolate"}
+VALUES = {
+    "--store": "store",
+    "--engine": "engine",
+    "--engine-url": "engine_url",
+    "--isolate": "isolate",
+}
 REPEATED = {"--concurrency": "concurrency"}
 
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from nightproof import config
+from nightproof.cli.session import isolated
+from nightproof.config import Settings
 from nightproof.errors import ConfigError, UsageError
 
 
@@ -17,20 +20,35 @@ class RunRequest(NamedTuple):
     strict: bool = False
     concurrency: tuple[str, ...] = ()
     json: bool = False
-    engine: str = "embedded"
+    engine: str | None = None
+    """None: as the settings say."""
     isolate: str = "L0"
     store: str | None = None
+    engine_url: str | None = None
 
     def check(self) -> None:
         """Raise UsageError for what this version cannot do, or what makes no sense."""
-        if self.engine != "embedded":
-            raise UsageError(
-                f"--engine {self.engine} is not in this version", "Leave it out: embedded."
-            )
         if self.effects and not self.replicate:
             raise UsageError(
                 "--effects says what a replicate may do", "Use it together with --replicate."
             )
+
+    def settings(self) -> Settings:
+        """The settings in force, flags included. Raises ConfigError.
+
+        An engine's URL asks for that engine; an isolated attempt is made here.
+        """
+        engine = self.engine or ("temporal" if self.engine_url is not None else None)
+        if isolated() is not None:
+            engine = "embedded"
+        found = config.load(store=self.store, engine=engine, temporal=self.engine_url)
+        if found.engine == "temporal" and self.isolate != "L0":
+            raise UsageError(
+                f"--isolate {self.isolate} isolates a process of this machine, and on Temporal the "
+                "workers do the work",
+                "Add --engine embedded, or start the workers in containers.",
+            )
+        return found
 
     def bounds(self) -> dict[str, int]:
         """``STEP=N`` of every --concurrency. Raises ConfigError."""

@@ -20,6 +20,14 @@ def level(row: RunRow) -> str:
     return str(json.loads(row.options or b"{}").get("isolate") or "L0")
 
 
+async def was_distant(journal: Journal, row: RunRow) -> bool:
+    """Whether the last attempt at a run was on Temporal."""
+    if row.owner is not None:
+        return row.owner.is_workflow
+    attempts = await journal.attempts(row.id)
+    return bool(attempts) and attempts[-1].process.is_workflow
+
+
 async def all_due(journal: Journal, lease_ms: int) -> list[RunRow]:
     """Every run that can go on now and that no live process works on."""
     due, cancelled = await recoverable(journal, lease_ms)

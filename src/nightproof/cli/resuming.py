@@ -23,12 +23,23 @@ from nightproof.journal.records import RunRow
 
 
 def resume(
-    session: Session, name: str | None, every: bool, strict: bool, isolate: str | None = None
-) -> int:
+    session: Session, name: str | None, every: bool, strict: bool, isolate: str | None = None,
+    engine: str | None = None,
+) -> int:  # fmt: skip
     """Carry out the command; the exit code is that of the worst run.
 
-    Without a level to `isolate` at, a run goes on at the level at which it was begun.
+    Without a level to `isolate` at, a run goes on at the level at which it was begun, and
+    without an `engine` on the one that had it last.
     """
+    settings = session.settings().override(engine=engine)
+    if engine is not None and every:
+        raise UsageError("--engine is for one run", "With --all each goes on where it was.")
+    if settings.engine == "temporal" and engine is not None and isolate not in (None, "L0"):
+        raise UsageError(
+            f"--isolate {isolate} isolates a process of this machine, and on Temporal the workers "
+            "do the work",
+            "Leave one of both out.",
+        )
     if every and name is not None:
         raise UsageError("resume takes a RUN or --all, not both")
     level = isolate
@@ -40,7 +51,9 @@ def resume(
         return isolating.resume(level, session, name, every, strict)
     output = Output(session.json)
     alike = isolate is None and isolated() is None
-    return running.concluding(output, lambda: _resume(session, output, name, every, strict, alike))
+    return running.concluding(
+        output, lambda: _resume(session, output, name, every, strict, alike, engine)
+    )
 
 
 def _begun_at(session: Session, name: str | None) -> str:
@@ -62,8 +75,9 @@ def _begun_at(session: Session, name: str | None) -> str:
 
 
 def _resume(
-    session: Session, output: Output, name: str | None, every: bool, strict: bool, alike: bool
-) -> int:
+    session: Session, output: Output, name: str | None, every: bool, strict: bool, alike: bool,
+    engine: str | None,
+) -> int:  # fmt: skip
     settings = session.settings()
     app.require_journal(settings)
     night = Night(settings)
@@ -77,7 +91,7 @@ def _resume(
             night.start()
             signals.before_the_run()
         if not every:
-            outcome = _go_on(night, rows[0], strict)
+            outcome = _go_on(night, rows[0], strict, engine)
             if output.json:
                 output.document(outcomes.document(outcome))
             else:
@@ -129,16 +143,22 @@ def _each(night: Night, output: Output, rows: list[RunRow], strict: bool, alike:
     return next((code for code in (1, 2, signals.TEMPFAIL) if code in codes), 0)
 
 
-def _go_on(night: Night, row: RunRow, strict: bool) -> Outcome:
+def _go_on(night: Night, row: RunRow, strict: bool, engine: str | None = None) -> Outcome:
+    there = engine == "temporal"
+    if engine is None:
+        there = night.do(resumable.was_distant(night.journal, row))
+    elif not there and row.owner is not None and row.owner.is_workflow:
+        from nightproof.cli import poking  # for runs that Temporal has
+
+        row = night.do(poking.take_back(night.journal, night.settings, row))
     target = _target(row)
     kept = json.loads(row.options or b"{}")
     contract = _contract(row, target, kept.get("folder"))
+    options = Options(bool(kept.get("effects")), strict)
+    if there:
+        return night.distant(target, contract, row.replicate, options)
     return night.attempt(
-        target.job,
-        contract,
-        replicate=row.replicate,
-        options=Options(bool(kept.get("effects")), strict),
-        target=row.target,
+        target.job, contract, replicate=row.replicate, options=options, target=row.target
     )
 
 

@@ -11,12 +11,12 @@ from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, TextIO, cast
 
 from nightproof import app as composition
-from nightproof import config
 from nightproof.app import App
 from nightproof.cli import outcome as outcomes
 from nightproof.cli import signals, targets
 from nightproof.cli.request import RunRequest
 from nightproof.cli.session import complain, debugging, emit, isolated, note, origin, terminal
+from nightproof.cli.targets import Target
 from nightproof.config import Settings
 from nightproof.contract.base import Contract
 from nightproof.durable.context import current
@@ -126,6 +126,20 @@ class Night:
                 with suppress(asyncio.CancelledError):
                     await watching
 
+    def distant(
+        self, target: Target, contract: Contract, replicate: int, options: Options
+    ) -> Outcome:
+        """As :meth:`attempt`, but workers do it, on Temporal."""
+        from nightproof.cli import distant  # what it needs takes a while to import
+
+        composition.require_temporal()
+        distant.warn(self.settings)
+        self.stage(f"on Temporal: job '{target.job.name}'")
+        self.began = True
+        return self.do(
+            distant.attempt(self.journal, self.settings, target, contract, replicate, options)
+        )
+
     def stage(self, text: str) -> None:
         """Say in the boot record why the process got to no run."""
         if self.boot and not self.began:
@@ -205,7 +219,7 @@ def concluding(output: Output, act: Callable[[], int]) -> int:
 
 def _run(request: RunRequest, output: Output) -> int:
     request.check()
-    settings = config.load(store=request.store)
+    settings = request.settings()
     options = Options(request.effects, request.strict, request.bounds())
     night = Night(settings)
     try:
@@ -214,13 +228,13 @@ def _run(request: RunRequest, output: Output) -> int:
         target = targets.load(request.target)
         output.job = target.job.name
         contract = read_contract(target.job, request.contract)
-        outcome = night.attempt(
-            target.job,
-            contract,
-            replicate=-1 if request.replicate else 0,
-            options=options,
-            target=target.text,
-        )
+        replicate = -1 if request.replicate else 0
+        if settings.engine == "temporal":
+            outcome = night.distant(target, contract, replicate, options)
+        else:
+            outcome = night.attempt(
+                target.job, contract, replicate=replicate, options=options, target=target.text
+            )
         if outcome.from_record:
             night.stage("answered from the record")
     except (Exception, KeyboardInterrupt) as error:
@@ -280,4 +294,5 @@ def again(request: RunRequest) -> str:
 
     contract = request.contract if len(request.contract) < 200 else "CONTRACT"
     level = f" --isolate {inside.level()}" if (inside := isolated()) is not None else ""
-    return f"nightproof run {shlex.quote(request.target)} {shlex.quote(contract)}{level}"
+    engine = f" --engine {request.engine}" if request.engine else ""
+    return f"nightproof run {shlex.quote(request.target)} {shlex.quote(contract)}{level}{engine}"

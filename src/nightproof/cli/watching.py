@@ -77,7 +77,7 @@ async def _watch(session: Session, name: str, interval: float) -> views.RunSumma
     while True:
         row = await views.open_run(reader, row.name)
         if bars is not None:
-            await _count(reader, row, state, before)
+            await count(reader, row, state, before)
         elif not session.json:
             printed = await _print_new(reader, row, printed)
         shown = views.view(row)
@@ -97,7 +97,8 @@ async def _watch(session: Session, name: str, interval: float) -> views.RunSumma
     return await views.summary(reader, row)
 
 
-async def _count(reader: Reader, row: RunRow, state: State, before: dict[str, int]) -> None:
+async def count(reader: Reader, row: RunRow, state: State, before: dict[str, int]) -> None:
+    """Bring `state` up to date; `before` is what each step had done when the display began."""
     for one in await views.counts(reader, row):
         done = one.done + one.failed
         state.steps[one.step] = Counted(one.total, done, min(done, before.get(one.step, 0)))

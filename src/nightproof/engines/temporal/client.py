@@ -95,10 +95,10 @@ async def result(connection: Connection, begun: Begun) -> OutcomeAnswer:
 
 
 async def outcome(
-    answer: OutcomeAnswer, job: Job[Any, Any], blobs: Blobs, artifacts_root: Path
+    answer: OutcomeAnswer, name: str, job: Job[Any, Any], blobs: Blobs, artifacts_root: Path
 ) -> Outcome:
     """The outcome that the embedded engine would give, with the artifacts on this machine."""
-    found = Outcome(answer.get("name", ""), job.name, RunStatus(answer.get("status", "running")))
+    found = Outcome(name, job.name, RunStatus(answer.get("status", "running")))
     found.executed, found.replayed = answer.get("executed", 0), answer.get("replayed", 0)
     found.failed = answer.get("failed", 0)
     found.divergences = list(answer.get("divergences", ()))

@@ -1,0 +1,105 @@
+"""A worker: carries out the workflows and activities of some jobs until it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+from temporalio import worker as temporal
+from temporalio import workflow
+from temporalio.service import RPCError
+
+from nightproof.blobs.protocol import Blobs
+from nightproof.config import Settings
+from nightproof.durable.job import Job
+from nightproof.engines.temporal.activities import Activities
+from nightproof.engines.temporal.connection import Connection, refused
+from nightproof.engines.temporal.execution import host_of
+from nightproof.engines.temporal.firing import Fire, FireWorkflow, Firing
+from nightproof.engines.temporal.workflow import JobWorkflow, serve
+from nightproof.errors import EngineError
+
+SLOTS = 16
+"""How many activities a worker works on at a time, unless it is told otherwise."""
+LATE_SECONDS = 5.0
+"""How much longer than its grace an activity may take before the worker leaves without it."""
+_HEARTBEAT = timedelta(seconds=1)
+
+
+class Worker:
+    """One process's share of the work on a task queue.
+
+    `fire` fixes what runs for a time that a schedule is due at; without it this worker
+    starts no schedules. After :meth:`stop` what is under way may go on for the setting
+    `grace`; what a map has not begun goes back to the queue at once.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        activities: Activities,
+        jobs: Mapping[str, Job[Any, Any]],
+        blobs: Blobs,
+        settings: Settings,
+        *,
+        slots: int = SLOTS,
+        fire: Fire | None = None,
+    ) -> None:
+        self._connection = connection
+        self._activities = activities
+        self._grace = settings.grace
+        self._stop = asyncio.Event()
+        queue = connection.address.task_queue
+        serve(host_of(settings, queue, jobs, blobs))
+        firing = Firing(fire) if fire is not None else None
+        self._worker = temporal.Worker(
+            connection.client,
+            task_queue=queue,
+            workflows=[JobWorkflow, FireWorkflow],
+            activities=[*activities.all(), *([firing.fix] if firing else [])],
+            # The journal decides what is replayed, so a job's body need not be kept from
+            # anything; its module is loaded once, by this process.
+            workflow_runner=temporal.UnsandboxedWorkflowRunner(),
+            workflow_failure_exception_types=[workflow.NondeterminismError],
+            max_concurrent_activities=slots,
+            graceful_shutdown_timeout=timedelta(seconds=self._grace),
+            # Cancellations arrive with the answer to a heartbeat.
+            max_heartbeat_throttle_interval=_HEARTBEAT,
+            default_heartbeat_throttle_interval=_HEARTBEAT,
+            debug_mode=True,  # a body may compute for longer than the two seconds allowed else
+        )
+
+    def stop(self) -> None:
+        """Take no new work, let what is under way end, and let :meth:`run` return."""
+        self._stop.set()
+
+    async def run(self) -> bool:
+        """Work until :meth:`stop`; whether everything that was under way has ended.
+
+        Raises EngineError where the server does not let this worker go on.
+        """
+        await self._activities.warm()
+        working = asyncio.ensure_future(self._worker.run())
+        stopped = asyncio.ensure_future(self._stop.wait())
+        await asyncio.wait((working, stopped), return_when=asyncio.FIRST_COMPLETED)
+        stopped.cancel()
+        if not working.done():
+            await self._activities.drain()
+            leaving = asyncio.ensure_future(self._worker.shutdown())
+            _, late = await asyncio.wait((working,), timeout=self._grace + LATE_SECONDS)
+            if late:
+                leaving.cancel()
+                return False
+            await leaving
+        try:
+            working.result()
+        except RPCError as error:
+            raise refused(error, self._connection.address) from error
+        except RuntimeError as error:
+            told = " ".join(str(error).split())
+            raise EngineError(
+                f"temporal: this worker cannot go on: {told}", "Start it again."
+            ) from error
+        return True
