@@ -9,10 +9,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 from nightproof.errors import LeaseLost, NightproofError, StoreError
-from nightproof.journal.protocol import Journal
 from nightproof.journal.records import Entry, LaneBatch, Write
 from nightproof.model import crash
 
@@ -52,6 +51,15 @@ class Answer(asyncio.Future[frozenset[int]]):
         super().set_exception(exception)
         if self.heard is not None:
             self.heard(self)
+
+
+class Committer(Protocol):
+    """The part of a journal that commits."""
+
+    @property
+    def commits_inline(self) -> bool: ...
+
+    def commit(self, batches: list[LaneBatch]) -> frozenset[int] | Awaitable[frozenset[int]]: ...
 
 
 class Lane:
@@ -174,7 +182,7 @@ Taken = tuple[Lane, LaneBatch, Committed | None]
 class GroupCommit:
     """Collects the lanes of one event loop and commits them together."""
 
-    def __init__(self, journal: Journal, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, journal: Committer, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
         self.dirty: list[Lane] = []
         self.commits = 0

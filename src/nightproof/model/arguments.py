@@ -99,6 +99,10 @@ class Arguments:
             for name, parameter in self.parameters.items()
         )
 
+    def value(self, at: int, part: bytes) -> Any:
+        """The stored argument number `at` (in the order of `names`) behind its part."""
+        return self._codecs[at].decode(part)
+
     def _provided(
         self, name: str, parameter: inspect.Parameter, make: Callable[[Callable[[], Any]], Any]
     ) -> Any:

@@ -18,7 +18,7 @@ from nightproof.stores.sqlite.store import SqliteJournal
 
 def confirm_before_act() -> None:
     """The ledger says that an effect happened before it does."""
-    act = effects._Act._act
+    act = effects.Act._act
 
     async def first_confirm(self: Any) -> Any:
         result = json.dumps(self.key).encode()
@@ -27,7 +27,7 @@ def confirm_before_act() -> None:
         crash.hit("effect:confirm", self.effect.name)
         return await act(self)
 
-    effects._Act._act = first_confirm
+    effects.Act._act = first_confirm
 
 
 def retry_blindly() -> None:
@@ -37,7 +37,7 @@ def retry_blindly() -> None:
         await self._settle(EffectState.CLEAR, why)
         return effects.MISSING
 
-    effects._Act._unknown = try_again
+    effects.Act._unknown = try_again
 
 
 def by_position() -> None:

@@ -103,7 +103,7 @@ async def attempt(
             await environment.refuse_another()
         witness.open(launch.options.strict)
     except BaseException as refusal:
-        await _refused(run, before, refusal)
+        await refused(run, before, refusal)
         raise
     adopt(run.job.fn.__globals__)
     for kind, data in launch.notes.items():
@@ -131,7 +131,7 @@ async def attempt(
             # The caller's own task was cancelled: leave the run resumable.
             run.stop(Ending("interrupted"))
             await asyncio.gather(task, return_exceptions=True)
-            await _finish(run, RunStatus.RUNNING, "interrupted")
+            await finish(run, RunStatus.RUNNING, "interrupted")
             raise
         await environment.finish()
         await witness.finish()
@@ -149,15 +149,15 @@ async def attempt(
     return await _failed(run, error)
 
 
-async def _refused(run: Run, before: RunStatus | None, error: BaseException) -> None:
+async def refused(run: Run, before: RunStatus | None, error: BaseException) -> None:
     """The attempt never began: a new run has failed, another stays what it was."""
     if before is None and isinstance(error, NightproofError):
         stored = json.dumps(endings.stored(error)).encode()
-        await _release(run, "refused", RunStatus.FAILED, stored)
+        await release(run, "refused", RunStatus.FAILED, stored)
     elif before in (RunStatus.FAILED, RunStatus.CANCELLED):
-        await _release(run, "refused", before, run.row.error)
+        await release(run, "refused", before, run.row.error)
     else:
-        await _release(run, "refused")
+        await release(run, "refused")
 
 
 async def _prepare(run: Run, launch: Launch, before: RunStatus | None) -> None:
@@ -210,7 +210,7 @@ async def _completed(run: Run, value: Any) -> Outcome:
     blob = None
     if spills(data):
         blob = await run.ledger.spill(data)
-    await _finish(
+    await finish(
         run,
         RunStatus.COMPLETED,
         "completed",
@@ -235,7 +235,7 @@ async def _unstamped(run: Run) -> Outcome | None:
     except LeaseLost as error:
         return _counted(run, RunStatus.RUNNING, error)
     except NightproofError as error:
-        await _release(run, "manifest failed")
+        await release(run, "manifest failed")
         return _counted(run, RunStatus.RUNNING, error)
     return None
 
@@ -244,13 +244,13 @@ async def _failed(run: Run, error: BaseException) -> Outcome:
     if isinstance(error, LeaseLost):
         return _counted(run, RunStatus.RUNNING, error)
     if isinstance(error, (StoreError, CodeChanged)):
-        await _release(run, "store failed")
+        await release(run, "store failed")
         return _counted(run, RunStatus.RUNNING, error)
     problems = await _undo(run)
     stored = endings.stored(error)
     if problems:
         stored["undo"] = problems
-    await _finish(run, RunStatus.FAILED, "failed", error=json.dumps(stored).encode())
+    await finish(run, RunStatus.FAILED, "failed", error=json.dumps(stored).encode())
     return _counted(run, RunStatus.FAILED, error)
 
 
@@ -268,23 +268,24 @@ async def _stopped(run: Run, why: Ending) -> Outcome:
     if why.reason == "deadline":
         return await _failed(run, why.error or DeadlineExceeded("deadline"))
     if why.reason == "cancelled":
-        await _finish(run, RunStatus.CANCELLED, "cancelled")
+        await finish(run, RunStatus.CANCELLED, "cancelled")
         return _counted(run, RunStatus.CANCELLED, RunCancelled(f"run {name} was cancelled", again))
     if why.reason in ("parked", "held"):
         wake = None if why.wake is None else int(why.wake * 1000)
-        await _finish(run, RunStatus.PARKED, why.reason, wake=wake, waiting=why.waiting)
+        await finish(run, RunStatus.PARKED, why.reason, wake=wake, waiting=why.waiting)
         until = None if wake is None else clock.from_ms(wake)
         kind = EffectHeld if why.reason == "held" else RunParked
         message = f"run {name} is parked: it waits for {why.waiting}"
         if why.reason == "held":
             message = f"run {name} stopped: {why.waiting}"
         return _counted(run, RunStatus.PARKED, kind(message, again, until=until))
-    await _finish(run, RunStatus.RUNNING, "interrupted")
+    await finish(run, RunStatus.RUNNING, "interrupted")
     error = Interrupted(f"run {name} was interrupted and can be resumed", again)
     return _counted(run, RunStatus.RUNNING, error)
 
 
-async def _finish(run: Run, status: RunStatus, outcome: str, **fields: Any) -> None:
+async def finish(run: Run, status: RunStatus, outcome: str, **fields: Any) -> None:
+    """Write how the attempt ended, and give the run back; see the record of that name."""
     lane = run.ledger.lane
     lane.writes.extend(run.ledger.used_blobs)
     run.ledger.used_blobs = []
@@ -294,7 +295,7 @@ async def _finish(run: Run, status: RunStatus, outcome: str, **fields: Any) -> N
         await waiting
 
 
-async def _release(
+async def release(
     run: Run,
     outcome: str,
     status: RunStatus = RunStatus.RUNNING,
@@ -303,7 +304,7 @@ async def _release(
     """Give the lease back as well as the store allows."""
     try:
         run.ledger.lane.broken = None
-        await _finish(run, status, outcome, error=error)
+        await finish(run, status, outcome, error=error)
     except NightproofError:
         # The store that failed before fails again; the lease ends with this process.
         return

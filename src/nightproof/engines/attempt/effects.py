@@ -48,14 +48,11 @@ class Effects:
             if data is not None:
                 run.progress.of(effect.name).replayed += 1
                 return effect.result.decode(data) if data else None
-        act = _Act(run, effect, args, kwargs, parts, fp, effect.key_of(values))
-        if run.row.replicate and not run.options.effects:
-            return await act.withhold()
-        return await act.perform()
+        return await Act(run, effect, args, kwargs, parts, fp, effect.key_of(values)).settle()
 
 
-class _Act:
-    """One effect on its way."""
+class Act:
+    """One effect on its way, of which the run has no outcome yet."""
 
     def __init__(
         self,
@@ -79,6 +76,14 @@ class _Act:
         self.notes: list[AttemptNote] = []
         self.spent = 0
         self.busy = False
+        self.executed = False
+        """Whether it was performed now."""
+
+    async def settle(self) -> Any:
+        """Perform it as far as run and ledger allow it; its result."""
+        if self.run.row.replicate and not self.run.options.effects:
+            return await self.withhold()
+        return await self.perform()
 
     async def perform(self) -> Any:
         """Act, or learn what became of the act; one call of a key at a time."""
@@ -291,6 +296,7 @@ class _Act:
 
     async def _record(self, data: bytes | None, blob: str | None, executed: bool) -> Any:
         run = self.run
+        self.executed = executed
         counter = run.progress.of(self.effect.name)
         if executed:
             counter.executed += 1

@@ -11,14 +11,17 @@ import inspect
 import json
 import os
 import sys
+from collections.abc import AsyncIterator
 from concurrent.futures import Future
 from threading import Thread
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nightproof.blobs.protocol import Blobs
 from nightproof.config import Settings
+from nightproof.durable.job import Job
 from nightproof.engines.attempt.state import Attempt
 from nightproof.errors import BlobError, EnvironmentChanged
+from nightproof.journal.protocol import Reader
 from nightproof.journal.records import UseBlob
 from nightproof.model import clock
 from nightproof.model.states import Kind
@@ -75,8 +78,7 @@ class Environment:
     def __init__(self, run: Attempt, environments: Environments) -> None:
         self._run = run
         self._environments = environments
-        file = inspect.unwrap(run.job.fn).__code__.co_filename
-        self._subject = Subject(file, tuple(name for name in LIBRARIES if name in sys.modules))
+        self._subject = subject_of(run.job)
         # A journal in memory is gone with its process: there is nothing to compare it with.
         self._wanted = not run.settings.store.endswith(":memory:")
         self._task: asyncio.Task[None] | None = None
@@ -134,7 +136,7 @@ class Environment:
         run = self._run
         try:
             kept = await self._take()
-            before = await self._before() if run.resumed else None
+            before = await self._before() if self._compares() else None
             self._note(kept)
             changed = None if before is None else await self._changed(before, kept.snapshot)
         except Exception as error:
@@ -144,20 +146,24 @@ class Environment:
         if changed is not None:
             items = [one._asdict() for one in changed[:NAMED]]
             words = _words(changed) or "what differs was not kept"
-            message = f"the environment has changed since the last attempt: {words}"
+            message = f"{self._since()}: {words}"
             note = {"message": message, "items": items, "count": len(changed)}
             run.note("environment-changed", note)
             run.divergences.append({"step": "", **note})
 
+    def _compares(self) -> bool:
+        """Whether an earlier attempt may have left an environment."""
+        return self._run.resumed
+
+    def _since(self) -> str:
+        return "the environment has changed since the last attempt"
+
     async def _take(self) -> Kept:
         kept = self._environments.fresh(self._subject)
         if kept is None:
-            future: Future[Kept] = Future()
-            future.set_running_or_notify_cancel()  # from here on nobody can cancel it
-            # A daemon: a process that has to leave does not wait for it.
-            what = (future, self._subject, self._run.settings, self._run.ledger.blobs)
-            Thread(target=_put, args=what, name="nightproof-snapshot", daemon=True).start()
-            kept = self._environments.kept[self._subject] = await asyncio.wrap_future(future)
+            run = self._run
+            kept = await _taken(self._subject, run.settings, run.ledger.blobs)
+            self._environments.kept[self._subject] = kept
         return kept
 
     def _note_due(self) -> None:
@@ -174,15 +180,9 @@ class Environment:
 
     async def _before(self) -> dict[str, Any] | None:
         """The snapshot event of the last attempt that has one."""
-        journal, number = self._run.ledger.journal, self._run.row.id
-        found, after = None, -1
-        while entries := await journal.entries(number, (Kind.EVENT,), after, PAGE):
-            for entry in entries:
-                if entry.output and b'"snapshot"' in entry.output:
-                    note = json.loads(entry.output)
-                    found = note if note.get("kind") == "snapshot" else found
-            after = entries[-1].seq
-            await clock.turn()
+        found = None
+        async for note in snapshots(self._run.ledger.journal, self._run.row.id):
+            found = note
         return found
 
     async def _changed(self, before: dict[str, Any], now: Snapshot) -> list[Difference] | None:
@@ -196,6 +196,43 @@ class Environment:
         except BlobError:
             return []
         return differences(earlier.strict, now.strict)
+
+
+async def prepare(
+    environments: Environments, job: Job[Any, Any], settings: Settings, blobs: Blobs
+) -> None:
+    """Take the snapshot for the runs of a job before there is one."""
+    subject = subject_of(job)
+    if environments.fresh(subject) is None:
+        environments.kept[subject] = await _taken(subject, settings, blobs)
+
+
+async def _taken(subject: Subject, settings: Settings, blobs: Blobs) -> Kept:
+    future: Future[Kept] = Future()
+    future.set_running_or_notify_cancel()  # from here on nobody can cancel it
+    # A daemon: a process that has to leave does not wait for it.
+    what = (future, subject, settings, blobs)
+    Thread(target=_put, args=what, name="nightproof-snapshot", daemon=True).start()
+    return await asyncio.wrap_future(future)
+
+
+def subject_of(job: Job[Any, Any]) -> Subject:
+    """What the snapshot of a job's runs depends on, as this process is now."""
+    file = inspect.unwrap(job.fn).__code__.co_filename
+    return Subject(file, tuple(name for name in LIBRARIES if name in sys.modules))
+
+
+async def snapshots(journal: Reader, run: int) -> AsyncIterator[dict[str, Any]]:
+    """The snapshot events of a run, in order."""
+    after = -1
+    while entries := await journal.entries(run, (Kind.EVENT,), after, PAGE):
+        for entry in entries:
+            if entry.output and b'"snapshot"' in entry.output:
+                note = json.loads(entry.output)
+                if note.get("kind") == "snapshot":
+                    yield note
+        after = entries[-1].seq
+        await clock.turn()
 
 
 def _put(future: Future[Kept], subject: Subject, settings: Settings, blobs: Blobs) -> None:

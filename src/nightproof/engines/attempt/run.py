@@ -284,12 +284,9 @@ class Run(Attempt):
 
     def hold(self, effect: str, key: str, why: str) -> asyncio.Future[Any]:
         """Stop for a person's decision about an effect; await what is returned."""
-        reason = (
-            f"effect '{effect}' [{key}] has an unknown outcome ({why}); find out whether it "
-            f"happened, then: nightproof resolve {self.row.name} '{key}' --happened | --retry"
-        )
         if self.over:
             raise EffectHeld(f"effect '{effect}' [{key}] has an unknown outcome ({why})")
+        reason = decision(self.row.name, effect, key, why)
         self._leaving = self.loop.create_task(self.leave(Ending("held", None, None, reason)))
         return self.never()
 
@@ -301,6 +298,14 @@ class Run(Attempt):
             message = f"to be compared after normalising {', '.join(names)}"
             self.note("normalise", {"names": names, "message": message})
         return await self.job.fn(contract)
+
+
+def decision(run_name: str, effect: str, key: str, why: str) -> str:
+    """What a run waits for that is held for a person's decision."""
+    return (
+        f"effect '{effect}' [{key}] has an unknown outcome ({why}); find out whether it "
+        f"happened, then: nightproof resolve {run_name} '{key}' --happened | --retry"
+    )
 
 
 def _sha256(data: bytes) -> str:

@@ -88,7 +88,7 @@ def _write(
         path = manifest_path(found["path"], taken)
         if path is None:
             continue
-        name = names.get(found["path"], PurePath(found["path"]).name)
+        name = names.get(found["path"]) or _name(found.get("name") or PurePath(found["path"]).name)
         data = statement(name, found["sha256"], content)
         write_atomically(Path(path), data if key is None else key.envelope(data))
     return Written(sha256_hex(content), steps)

@@ -78,15 +78,19 @@ class Witness:
             self._before = [sound for sound in process.fresh if sound.step == IMPORT]
             self._cursor = len(process.fresh)
         if strict:
-            from nightproof.provenance.witness import words  # noqa: F401 - see below
-
-            # Nothing may be imported while a read is judged: that would be judged in turn.
-            self._settler()
-            for sound in self._before:
-                self._judge(sound)
-            heard.judge = self._judge
+            self.judge_now(heard)
             if self._outside is not None:
                 self._outside.judge = self._judge
+
+    def judge_now(self, heard: Heard) -> None:
+        """From now on refuse what nothing declares; raise UndeclaredRead for what came before."""
+        from nightproof.provenance.witness import words  # noqa: F401 - see below
+
+        # Nothing may be imported while a read is judged: that would be judged in turn.
+        self._settler()
+        for sound in self._before:
+            self._judge(sound)
+        heard.judge = self._judge
 
     def begin(self) -> None:
         """The body is about to run."""

@@ -19,6 +19,7 @@ from nightproof.engines.attempt import closing
 from nightproof.engines.attempt.environment import Environment, Environments
 from nightproof.engines.attempt.launching import Launch
 from nightproof.engines.attempt.ledger import Ledger
+from nightproof.engines.attempt.owning import gone
 from nightproof.engines.attempt.run import Run
 from nightproof.engines.attempt.state import Attempt, Ending, Outcome
 from nightproof.engines.attempt.threads import Threads
@@ -205,7 +206,7 @@ class Engine:
         claimed = await self.journal.claim(want, self._owner)
         while not claimed.owned and claimed.run.status is not RunStatus.COMPLETED:
             row = claimed.run
-            if row.id in self.live or not await self._gone(row):
+            if row.id in self.live or not await gone(self.journal, row, self.settings.lease):
                 raise AlreadyRunning(
                     f"run {row.name} is already running on "
                     f"{row.owner.label if row.owner else 'another process'}",
@@ -217,24 +218,6 @@ class Engine:
             again = want._replace(replicate=row.replicate)
             claimed = await self.journal.claim(again, self._owner, takeover=row.token)
         return claimed
-
-    async def _gone(self, row: RunRow) -> bool:
-        """Whether the owner of `row` is dead; may watch its heartbeat for a lease."""
-        lease_ms = int(self.settings.lease * 1000)
-        state = possession(row, clock.now_ms(), lease_ms)
-        if state is not Possession.DOUBTFUL:
-            return state is not Possession.LIVE
-        until = clock.monotonic() + self.settings.lease
-        while clock.monotonic() < until:
-            await clock.sleep(self.settings.lease / 30)
-            now = await self.journal.find(row.name)
-            if now is None or now.token != row.token or now.owner is None:
-                return True
-            if now.beat != row.beat:
-                return False
-            if possession(now, clock.now_ms(), lease_ms) is Possession.DEAD:
-                return True
-        return True
 
     async def lives(self, run_name: str) -> bool:
         """Whether a run has a live owner."""

@@ -10,12 +10,9 @@ from typing import Any, Literal, NotRequired, TypedDict
 
 from nightproof.model.fingerprint import fingerprint
 
-BEGIN = "nightproof.begin"
-TAKE = "nightproof.take"
-ARTIFACT = "nightproof.artifact"
-PAUSE = "nightproof.pause"
-FLUSH = "nightproof.flush"
-END = "nightproof.end"
+BEGIN, END = "nightproof.begin", "nightproof.end"
+TAKE, ARTIFACT = "nightproof.take", "nightproof.artifact"
+PAUSE, FLUSH = "nightproof.pause", "nightproof.flush"
 """Activity types of their own; every other one is the name of a step or effect."""
 
 INDEX_LIMIT = 100_000
@@ -153,6 +150,7 @@ class BeginAnswer(TypedDict, total=False):
     undone: list[str]
     damaged: int
     last_seq: int
+    told: Told
 
 
 class StepAsk(TypedDict):
@@ -230,6 +228,8 @@ class StepAnswer(TypedDict, total=False):
     and `told.mints` its record.
     """
 
+    fp: str
+    """Of the call that this is the answer to."""
     ok: str
     raw64: str
     """The value's own bytes, with `form`: ``Codec.from_raw``."""
@@ -237,6 +237,8 @@ class StepAnswer(TypedDict, total=False):
     """"t" or "b"."""
     executed: bool
     """Whether it ran now; False where it was on record."""
+    pure: bool
+    """It is not on disk yet, and need not be."""
     failed: Failure
     rest: Rest
     held: Held
@@ -321,7 +323,7 @@ class PauseAsk(TypedDict):
 
 
 class FlushAsk(TypedDict):
-    """Write what is pending, and nothing else."""
+    """Write what is pending."""
 
     head: Head
 
