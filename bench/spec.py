@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 NIGHTPROOF = "nightproof"
-PEERS = ("DBOS", "Absurd", "satay")
+PEERS = ("DBOS", "Absurd", "satay", "Temporal")
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Contender:
     params: dict[str, Any] = field(default_factory=dict)
     quick: dict[str, Any] = field(default_factory=dict)
     rounds: int | None = None
-    needs: Literal["", "postgres", "satay", "strace"] = ""
+    needs: Literal["", "postgres", "temporal", "satay", "strace"] = ""
 
     @property
     def ours(self) -> bool:

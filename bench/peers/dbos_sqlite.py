@@ -22,10 +22,15 @@ def configure(path: Path) -> None:
     if not path.exists():
         with contextlib.closing(sqlite3.connect(path)) as connection:
             connection.execute("PRAGMA journal_mode=WAL")
+    construct(f"sqlite:///{path}")
+
+
+def construct(url: str) -> None:
+    """DBOS on a system database."""
     DBOS(
         config={
             "name": "bench",
-            "system_database_url": f"sqlite:///{path}",
+            "system_database_url": url,
             "log_level": "ERROR",
             "application_version": "bench",
         }
