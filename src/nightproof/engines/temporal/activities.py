@@ -253,7 +253,9 @@ class Activities:
         told = run.tell()
         made = answer.get("told", {}).get("mints", [])
         if told or made:
-            answer["told"] = {**told, "mints": [*told.get("mints", []), *made]}
+            # A later record of a value is the newer one.
+            mints = {one["fp"]: one for one in (*told.get("mints", []), *made)}
+            answer["told"] = {**told, "mints": list(mints.values())}
         return answer
 
     async def _answer(self, run: WorkerRun, work: Awaitable[dict[str, Any]]) -> dict[str, Any]:

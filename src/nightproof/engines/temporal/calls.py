@@ -148,7 +148,8 @@ async def _outcome(
     if failed is not None:
         return {"failed": _failure(failed), "executed": True}
     # A pure step's result is not on disk yet, and nobody waits for that.
-    return {"ok": routine.result.encode(value).decode(), "executed": True, "pure": True}
+    pure = bool(getattr(routine, "pure", False))
+    return {"ok": routine.result.encode(value).decode(), "executed": True, "pure": pure}
 
 
 async def answered(run: WorkerRun, routine: Routine[..., Any], found: Entry) -> StepAnswer:
