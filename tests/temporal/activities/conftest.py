@@ -74,10 +74,10 @@ class Worker:
         return await self.perform(self.activities.call, message, environment)
 
     async def chunk(
-        self, step: Any, items: list[Any], environment: Any = None, **more: Any
+        self, step: Any, given: list[Any], environment: Any = None, **more: Any
     ) -> dict[str, Any]:
         """The answer to some items of a map."""
-        calls = [self.ask(step, item) for item in items]
+        calls = [self.ask(step, item) for item in given]
         message = {
             "head": self.head, "op": "chunk", "step": step.name, "module": step.fn.__module__,
             "common": calls[0]["args"][1:], "width": 4, "on_error": "collect",
@@ -141,6 +141,27 @@ class Workers:
                     await journal.close()
 
         return asyncio.run(main())
+
+
+async def until(look: Callable[[], bool]) -> None:
+    """Wait until it is so."""
+    async with asyncio.timeout(20):
+        while True:
+            if look():
+                return
+            await asyncio.sleep(0.005)
+
+
+@pytest.fixture(name="until")
+def until_() -> Callable[[Callable[[], bool]], Awaitable[None]]:
+    """See :func:`until`."""
+    return until
+
+
+@pytest.fixture(name="beating")
+def beating_() -> Callable[..., ActivityEnvironment]:
+    """See :func:`beating`."""
+    return beating
 
 
 @pytest.fixture
