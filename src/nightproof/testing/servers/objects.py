@@ -84,7 +84,6 @@ class S3(Recipe):
         return {
             "NIGHTPROOF_BLOBS": f"s3://{BUCKET}",
             "AWS_ENDPOINT_URL": str(self.facts()["url"]),
-            "AWS_ALLOW_HTTP": "true",
             "AWS_ACCESS_KEY_ID": ACCESS_KEY,
             "AWS_SECRET_ACCESS_KEY": self.secret,
             "AWS_REGION": REGION,
