@@ -3,6 +3,9 @@
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 ARGS ?=
+# Tests wait for processes: one more of them than there are processors keeps those busy.
+# Another number, or one after the other: make test WORKERS=0
+WORKERS ?= $(shell expr `getconf _NPROCESSORS_ONLN` + 1)
 
 BIN := .venv/bin
 PIP := python -m pip --disable-pip-version-check install --quiet
@@ -22,10 +25,10 @@ demo-revenue: .venv/.revenue  ## the nightly pipeline through 429, 401, 503, res
 	PYTHONPATH=examples $(BIN)/python -m daily_revenue.demo $(ARGS)
 
 test: lint  ## lint, then every test except the drills
-	$(BIN)/python -m pytest -m "not drill" $(ARGS)
+	$(BIN)/python -m pytest -m "not drill" -n $(WORKERS) --dist worksteal $(ARGS)
 
 drill: .venv/.dev  ## kill processes at every crash point and compare
-	$(BIN)/python -m pytest -m drill $(ARGS)
+	$(BIN)/python -m pytest -m drill -n 2 --dist worksteal $(ARGS)
 
 lint: .venv/.dev  ## style, types and import directions
 	$(BIN)/ruff check
