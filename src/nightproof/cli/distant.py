@@ -41,6 +41,8 @@ LOOK_SECONDS = 0.25
 UNHEARD_SECONDS = 3.0
 """A run that no worker has begun for so long: is there one?"""
 AGAIN_SECONDS = 60.0
+HEEDED_SECONDS = 3.0
+"""So long a parked workflow may take to look whether it can go on."""
 
 
 def warn(settings: Settings) -> None:
@@ -111,11 +113,14 @@ async def joined(journal: Journal, connection: Connection, name: str, target: Ta
     """The answer where the run's workflow is there already: parked, or at work."""
     from nightproof.engines.temporal import control
 
+    row = await _exactly(journal, name)
     await control.poke(connection, name)
     follower = Follower(journal, connection, name, target)
-    parked = await follower.parked()
-    if parked is not None:
-        return parked
+    until = clock.monotonic() + HEEDED_SECONDS
+    while row is not None and row.status is RunStatus.PARKED and clock.monotonic() < until:
+        await clock.sleep(LOOK_SECONDS)  # it looks into the journal, and may go on
+        if (parked := await follower.parked()) is not None:
+            return parked
     await follower.look_for_workers()
     raise AlreadyRunning(
         f"run {name} is already running on {control.label(name)}",

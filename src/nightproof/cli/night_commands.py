@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from nightproof.cli.options import Debug, Json, Limit, Store, Target, end, session
+from nightproof.cli.options import Debug, EngineUrl, Json, Limit, Store, Target, end, session
 
 schedule_app = typer.Typer(
     help="When jobs are due, and what runs for a time.", no_args_is_help=True,
@@ -39,6 +39,11 @@ def quotas(json: Json = False, store: Store = None, debug: Debug = False) -> Non
 def show(
     targets: Targets = None,
     limit: Limit = 1,
+    deployed: Annotated[
+        bool | None,
+        typer.Option(help="Ask Temporal which are there. [default: where it is the engine]"),
+    ] = None,
+    engine_url: EngineUrl = None,
     json: Json = False,
     store: Store = None,
     debug: Debug = False,
@@ -46,7 +51,30 @@ def show(
     """Show when jobs are due next, and what ran last; -n for more times."""
     from nightproof.cli import scheduling
 
-    end(scheduling.show(session(store, debug, json), targets or [], limit))
+    common = session(store, debug, json)
+    end(scheduling.show(common, targets or [], limit, deployed, engine_url))
+
+
+@schedule_app.command()
+def deploy(
+    targets: Targets = None,
+    engine_url: EngineUrl = None,
+    prune: Annotated[
+        bool, typer.Option("--prune", help="Remove those of the task queue not declared here.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would change.")] = False,
+    json: Json = False,
+    store: Store = None,
+    debug: Debug = False,
+) -> None:
+    """Have Temporal start jobs when they are due, on `nightproof worker`s.
+
+    Deploying again changes what has changed. Paused schedules stay paused.
+    """
+    from nightproof.cli import deploying
+
+    common = session(store, debug, json)
+    end(deploying.deploy(common, targets or [], engine_url, prune, dry_run))
 
 
 @schedule_app.command()

@@ -113,6 +113,8 @@ def told(found: RunSummary, doing: WatchView | None = None) -> list[str]:
     lines = [f"{run.run}  {painted(status)}"]
     lines.append(f"  job       {run.job}  ({run.target})")
     lines.append(f"  contract  {run.contract}")
+    if found.engine != "embedded":
+        lines.append(f"  engine    {found.engine}")
     ended = f", ended {local(run.finished)}" if run.finished else ""
     lines.append(f"  started   {local(run.created)}{ended}, {duration(run.took)} in all")
     lines += [f"  attempt   {o.n}: {painted(o.outcome)}  {o.process}" for o in found.attempts]

@@ -65,9 +65,16 @@ def declared(texts: Sequence[str]) -> list[Declared]:
     return found
 
 
-def show(session: Session, texts: Sequence[str], count: int) -> int:
-    """Show when each schedule is due next, and what ran last."""
-    settings = session.settings()
+def show(
+    session: Session, texts: Sequence[str], count: int, deployed: bool | None = None,
+    url: str | None = None,
+) -> int:  # fmt: skip
+    """Show when each schedule is due next, and what ran last.
+
+    With `deployed` also whether Temporal has it; None: where an engine `url` is given, or
+    Temporal is the engine.
+    """
+    settings = session.settings().override(temporal=url)
     wanted = list(texts or settings.serve)
     if not wanted:
         raise UsageError(
@@ -82,27 +89,47 @@ def show(session: Session, texts: Sequence[str], count: int) -> int:
         pass  # nothing has run yet
     else:
         lasts = asyncio.run(_lasts(reader, [one.plan.name for one in found]))
+    there: dict[str, dict[str, Any]] | None = None
+    if deployed or (deployed is None and (url is not None or settings.engine == "temporal")):
+        from nightproof.cli import deploying  # for those on Temporal
+
+        there = deploying.shown(settings)
     if session.json:
-        emit(
-            {
-                "schedules": [
-                    _document(one.plan, lasts.get(one.plan.name), now, count) for one in found
-                ]
-            }
-        )
+        documents = [_document(one.plan, lasts.get(one.plan.name), now, count) for one in found]
+        if there is not None:
+            documents = [{**one, "deployed": there.get(one["schedule"])} for one in documents]
+        emit({"schedules": documents})
         return 0
+    _print(found, lasts, there, now, count)
+    return 0
+
+
+def _print(
+    found: Sequence[Declared], lasts: dict[str, Last], there: dict[str, dict[str, Any]] | None,
+    now: datetime, count: int,
+) -> None:  # fmt: skip
     body = []
     for one in found:
         coming = [_shown(moment) for moment in islice(one.plan.times.fires(now), count)]
         last = lasts.get(one.plan.name)
         told = "-"
         if last is not None:
-            there = last.fire.astimezone(one.plan.times.place)
-            told = f"{_shown(there)}  {painted(last.status)}  {last.run}"
+            at = last.fire.astimezone(one.plan.times.place)
+            told = f"{_shown(at)}  {painted(last.status)}  {last.run}"
         body.append([one.plan.name, str(one.plan.times), coming[0] if coming else "never", told])
         body += [["", "", moment, ""] for moment in coming[1:]]
-    print("\n".join(rows(["SCHEDULE", "WHEN", "NEXT", "LAST"], body)))
-    return 0
+    head = ["SCHEDULE", "WHEN", "NEXT", "LAST"]
+    if there is not None:
+        head.insert(2, "TEMPORAL")
+        for line in body:
+            line.insert(2, _there(there.get(line[0])) if line[0] else "")
+    print("\n".join(rows(head, body)))
+
+
+def _there(known: dict[str, Any] | None) -> str:
+    if known is None:
+        return "not deployed"
+    return "paused" if known["paused"] else "deployed"
 
 
 def _shown(moment: datetime) -> str:

@@ -138,9 +138,11 @@ async def _serve(
     told = f"worker: {len(jobs)} jobs on {connection.address}"
     await app.boot(journal, told[:200], number)
     _introduce(session, connection, loaded, slots or worker.SLOTS)
+    seen = asyncio.ensure_future(_keep(journal, connection, loaded.schedules))
     try:
         ended = await working.run()
     finally:
+        seen.cancel()
         await activities.close()
     if not ended:
         note("left what did not end within its grace: other workers do it again")
@@ -148,6 +150,19 @@ async def _serve(
         os._exit(0)
     note("drained")
     return 0
+
+
+async def _keep(journal: Journal, connection: Connection, declared: Sequence[Declared]) -> None:
+    """Tell the store now and then which schedules Temporal fires for this worker."""
+    from nightproof.engines.temporal import schedules
+
+    while declared:
+        with suppress(NightproofError):  # a server or store that is away comes back
+            there = await schedules.deployed(connection)
+            for one in declared:
+                if one.plan.name in there and not there[one.plan.name].schedule.state.paused:
+                    await dispatching.keep(journal, one.plan)
+        await clock.sleep(SEEN_SECONDS)
 
 
 def _introduce(session: Session, connection: Connection, loaded: Loaded, slots: int) -> None:

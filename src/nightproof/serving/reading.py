@@ -41,7 +41,7 @@ class Targets:
         if not self._targets:
             return []
         process = await asyncio.create_subprocess_exec(
-            *command(), "schedule", "show", *self._targets, "--json",
+            *command(), "schedule", "show", *self._targets, "--json", "--no-deployed",
             stdin=DEVNULL, stdout=PIPE, stderr=PIPE, start_new_session=True,
         )  # fmt: skip
         try:

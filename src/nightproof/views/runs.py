@@ -66,6 +66,8 @@ class RunSummary:
     """Everything that is known of one run, but for its single steps."""
 
     run: RunView
+    engine: str
+    """What its last attempt was on: "embedded" or "temporal"."""
     contract: Any
     result: Any
     result_blob: str | None
@@ -154,8 +156,10 @@ async def summary(reader: Reader, row: RunRow) -> RunSummary:
     attempts = await reader.attempts(row.id)
     error = parsed(row.error)
     shown = view(row)
+    distant = bool(attempts) and attempts[-1].process.is_workflow
     return RunSummary(
         run=shown,
+        engine="temporal" if distant else "embedded",
         contract=parsed(row.contract),
         result=parsed(row.result),
         result_blob=row.result_blob,
@@ -249,7 +253,7 @@ def _attempt(one: AttemptRow, row: RunRow) -> AttemptView:
 
 
 def _advice(row: RunRow, shown: RunView, ledger: list[EffectView]) -> str:
-    if shown.alive:
+    if shown.alive and row.status is not RunStatus.PARKED:
         return f"nightproof watch {row.name}"
     undecided = [one for one in ledger if one.undecided]
     if row.status is RunStatus.PARKED and undecided:
@@ -257,6 +261,8 @@ def _advice(row: RunRow, shown: RunView, ledger: list[EffectView]) -> str:
     awaited = row.waiting.startswith("signal ") and "; " not in row.waiting
     if row.status is RunStatus.PARKED and awaited:
         return f"nightproof signal {row.name} {row.waiting.removeprefix('signal ')}"
+    if shown.alive:  # parked on an engine that goes on by itself
+        return f"nightproof watch {row.name}"
     if row.status is RunStatus.COMPLETED:
         return ""
     return f"nightproof resume {row.name}"
