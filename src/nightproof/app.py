@@ -29,6 +29,7 @@ from nightproof.stores.sqlite import SqliteJournal
 from nightproof.stores.sqlite import open_reader as open_sqlite_reader
 
 if TYPE_CHECKING:
+    from nightproof.journal.portable import OpenSource, OpenTarget
     from nightproof.stores.sqlite.salvage import Salvaged
 
 
@@ -152,6 +153,33 @@ def salvage(settings: Settings, new: Path) -> Salvaged:
             "Restore a server's database from its backup.",
         )
     return salvaging.salvage(str(file), str(new))
+
+
+def open_source(settings: Settings) -> OpenSource:
+    """The journal that the settings name, for a migration: nobody writes to it meanwhile."""
+    require_journal(settings)
+    read: OpenSource = _copying(settings, "source")
+    return read
+
+
+def open_target(settings: Settings) -> OpenTarget:
+    """A journal that a migration makes where the settings say."""
+    made: OpenTarget = _copying(settings, "target")
+    return made
+
+
+def _copying(settings: Settings, role: str) -> Any:
+    where = places(settings.store)
+    if where.server:
+        _postgres()
+        name, place = "postgres", settings.store
+    elif where.file is not None:
+        name, place = "sqlite", where.journal
+    else:
+        raise ConfigError("a journal in memory cannot be migrated", _HOW)
+    # Only a migration needs it.
+    module = importlib.import_module(f"nightproof.stores.{name}.copying")
+    return getattr(module, role)(place)
 
 
 def blobs_folder(settings: Settings) -> Path | None:

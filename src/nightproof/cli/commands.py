@@ -15,6 +15,7 @@ from nightproof.cli import (
     engine_commands,
     manifest_commands,
     night_commands,
+    store_commands,
 )
 from nightproof.cli.contract_commands import contract_app
 from nightproof.cli.env_commands import env_app
@@ -292,48 +293,6 @@ def verify(
 
 
 @app.command()
-def gc(
-    older_than: Annotated[
-        str, typer.Option("--older-than", metavar="TIME", help="Finished so long ago: 30d, 12h.")
-    ] = "30d",
-    keep: Annotated[
-        int, typer.Option("--keep", min=0, help="Always keep the newest N of each job.")
-    ] = 10,
-    job: Annotated[str | None, typer.Option("--job", help="Only runs of this job.")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
-    json: Json = False,
-    store: Store = None,
-    debug: Debug = False,
-) -> None:
-    """Remove old finished runs and unused blobs.
-
-    Runs go whole. The ledger of effects and the delivered files stay.
-    """
-    from nightproof.cli import collecting
-
-    end(collecting.gc(session(store, debug, json), older_than, keep, job, dry_run))
-
-
-@app.command()
-def doctor(
-    salvage: Annotated[
-        Path | None,
-        typer.Option(
-            "--salvage", metavar="NEW.db", help="Copy what can be read of a damaged journal."
-        ),
-    ] = None,
-    json: Json = False,
-    store: Store = None,
-    debug: Debug = False,
-) -> None:
-    """Examine the store, and say what to do."""
-    from nightproof.cli import doctoring
-
-    common = session(store, debug, json)
-    end(doctoring.doctor(common) if salvage is None else doctoring.salvage(common, salvage))
-
-
-@app.command()
 def init(
     folder: Annotated[
         Path, typer.Argument(metavar="[FOLDER]", help="Where; made if new.")
@@ -388,6 +347,7 @@ drift_commands.register(app)
 manifest_commands.register(app)
 night_commands.register(app)
 alert_commands.register(app)
+store_commands.register(app)
 engine_commands.register(app)
 
 
