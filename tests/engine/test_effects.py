@@ -521,3 +521,35 @@ def test_a_run_held_by_another_runs_effect_is_due_after_the_decision(night, kill
         return [row.name for row in await app.journal.due(2**62)]
 
     assert held.name in night.ask(due)
+
+
+def test_an_effect_inside_a_step_is_not_missed_on_a_resume(night, killed, night_contract):
+    """The step is replayed, so nothing asks for its effect; one of the body's own is missed."""
+
+    @effect(key="post/{text}")
+    async def post(text: str) -> str:
+        return text
+
+    @step
+    async def outer() -> str:
+        return await post("inside")
+
+    at_first = [True]
+
+    @step
+    async def last() -> int:
+        if at_first:
+            raise killed
+        return 1
+
+    @job
+    async def main(contract: night_contract) -> int:
+        await outer()
+        if at_first:
+            await post("outside")
+        return await last()
+
+    night.die(main)
+    at_first.clear()
+    (found,) = night.run(main).divergences
+    assert found["recorded"] == ["outside"]

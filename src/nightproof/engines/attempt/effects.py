@@ -71,6 +71,9 @@ class Act:
         self.fp = fp
         self.key = key
         self.inputs = summary(parts)
+        scope = current.get()
+        self.within = scope.fp if isinstance(scope, Scope) else b""
+        """The step that it is performed in, which on replay does not ask for it again."""
         self.digest = sha256(b"\0".join(parts)).digest()[:16]
         self.code = run.ledger.know(effect)
         self.notes: list[AttemptNote] = []
@@ -304,16 +307,21 @@ class Act:
             counter.replayed += 1
         output = None if blob else (data or b"")
         await run.ledger.append(
-            run.ledger.entry(Kind.EFFECT, self.fp, output, blob, self.inputs, self.code)
+            run.ledger.entry(Kind.EFFECT, self.fp, output, blob, self._kept(), self.code)
         )
         return self.effect.result.decode(data) if data else None
+
+    def _kept(self) -> bytes:
+        if not self.within:
+            return self.inputs
+        return b'{"within":"%s","args":%s}' % (self.within.hex().encode(), self.inputs)
 
     async def _fail(self, error: Exception) -> StepFailed:
         kind, message = type(error).__name__, brief(error)
         self.run.progress.of(self.effect.name).failed += 1
         output = failure_output(kind, message, list(self.notes))
         await self.run.ledger.append(
-            self.run.ledger.entry(Kind.FAILURE, self.fp, output, None, self.inputs, self.code)
+            self.run.ledger.entry(Kind.FAILURE, self.fp, output, None, self._kept(), self.code)
         )
         failure = StepFailed(self.effect.name, kind, message, self.notes, self.key)
         failure.__cause__ = error

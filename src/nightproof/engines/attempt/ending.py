@@ -94,7 +94,7 @@ async def _undo(
 
 async def divergences(run: Attempt) -> None:
     """Report recorded results that this attempt, being complete, never asked for."""
-    unasked = list(run.ledger.unasked())
+    unasked = await _outermost(run, list(run.ledger.unasked()))
     if not unasked:
         return
     asked: dict[str, list[list[Any]]] = {
@@ -109,6 +109,16 @@ async def divergences(run: Attempt) -> None:
     if len(unasked) > REPORTED:
         more = len(unasked) - REPORTED
         run.diverged({"step": "", "message": f"{more} more recorded results were not asked for"})
+
+
+async def _outermost(run: Attempt, unasked: list[Recorded]) -> list[Recorded]:
+    """Without the effects that a step performed: its body did not run again."""
+    effects = [item.seq for item in unasked if item.kind == Kind.EFFECT]
+    if not effects:
+        return unasked
+    entries = await run.ledger.journal.outputs(run.row.id, effects)
+    inner = {seq for seq, entry in entries.items() if (entry.inputs or b"")[:9] == b'{"within"'}
+    return [item for item in unasked if item.seq not in inner]
 
 
 def _describe(
