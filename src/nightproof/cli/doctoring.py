@@ -35,9 +35,9 @@ class Finding:
     text: str
 
 
-def doctor(session: Session) -> int:
+def doctor(session: Session, engine_url: str | None = None) -> int:
     """Examine everything; exit 1 where there is a problem."""
-    settings = session.settings()
+    settings = session.settings().override(temporal=engine_url)
     found: list[Finding] = []
     try:
         found.append(Finding("versions", "ok", _versions(settings)))
@@ -47,6 +47,7 @@ def doctor(session: Session) -> int:
         found.append(Finding("journal", "look", f"{error.message}: {error.hint}"))
     except NightproofError as error:
         found.append(Finding("journal", "problem", f"{error.message}. {error.hint}"))
+    found += _engine(settings, engine_url)
     found += _disk(settings)
     healthy = all(one.state != "problem" for one in found)
     if session.json:
@@ -56,6 +57,14 @@ def doctor(session: Session) -> int:
         for one in found:
             print(f"{painted(one.state, one.state.ljust(8))} {one.what.ljust(9)} {one.text}")
     return 0 if healthy else 1
+
+
+def _engine(settings: Settings, url: str | None) -> list[Finding]:
+    from nightproof.cli import engine_check  # for those who use it
+
+    if not engine_check.wanted(settings, url):
+        return []
+    return [Finding(*one) for one in engine_check.examine(settings)]
 
 
 def _versions(settings: Settings) -> str:

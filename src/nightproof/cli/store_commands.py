@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from nightproof.cli.options import Debug, Json, Store, end, session
+from nightproof.cli.options import Debug, EngineUrl, Json, Store, end, session
 
 
 def register(app: typer.Typer) -> None:
@@ -45,15 +45,18 @@ def doctor(
             "--salvage", metavar="NEW.db", help="Copy what can be read of a damaged journal."
         ),
     ] = None,
+    engine_url: EngineUrl = None,
     json: Json = False,
     store: Store = None,
     debug: Debug = False,
 ) -> None:
-    """Examine the store, and say what to do."""
+    """Examine the store, and the engine where one is set; say what to do."""
     from nightproof.cli import doctoring
 
     common = session(store, debug, json)
-    end(doctoring.doctor(common) if salvage is None else doctoring.salvage(common, salvage))
+    if salvage is not None:
+        end(doctoring.salvage(common, salvage))
+    end(doctoring.doctor(common, engine_url))
 
 
 def migrate(

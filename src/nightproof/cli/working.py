@@ -21,7 +21,7 @@ from nightproof.contract.base import Contract
 from nightproof.durable.context import current
 from nightproof.errors import NightproofError, TargetError, UsageError
 from nightproof.journal.protocol import Journal
-from nightproof.model import clock
+from nightproof.model import clock, crash
 from nightproof.provenance import audit
 
 if TYPE_CHECKING:
@@ -80,6 +80,7 @@ def work(session: Session, given: Sequence[str], url: str | None, slots: int | N
 
 
 async def _work(session: Session, settings: Settings, wanted: list[str], slots: int | None) -> int:
+    crash.arm_from_environment()
     journal = app.open_journal(settings)
     number = 0
     try:
