@@ -30,6 +30,7 @@ from nightproof.model.identity import ProcessIdentity
 from nightproof.testing import servers
 
 T = TypeVar("T")
+_schemas = itertools.count(1)
 _dead_pids = itertools.count(2**22 + 1)  # above the kernel's highest pid
 
 
@@ -54,7 +55,12 @@ class Harness:
     given: dict[str, Any] = field(default_factory=dict)
 
     def settings(self, **more: Any) -> Settings:
-        return Settings(store=self.url, **{**self.given, **more})
+        beside: dict[str, Any] = {}
+        if not self.url.startswith("sqlite"):
+            # Where they are beside a journal that is a file.
+            beside = {"blobs": str(self.folder / "blobs")}
+            beside["artifacts"] = str(self.folder / "artifacts")
+        return Settings(store=self.url, **{**beside, **self.given, **more})
 
     def app(self, alive: bool = False, **more: Any) -> App:
         """An app; unless `alive`, its process looks dead as soon as it stops writing."""
@@ -150,12 +156,23 @@ class Harness:
         self.ask(lambda app: app.journal.send(row.id, signal, payload))
 
 
-@pytest.fixture(params=["sqlite"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Whatever asks for a store runs on every kind of it, unless it is marked `sqlite_only`."""
+    if "store" in metafunc.fixturenames:
+        only = metafunc.definition.get_closest_marker("sqlite_only") is not None
+        kinds = ["sqlite"] if only else ["sqlite", "postgres"]
+        metafunc.parametrize("store", kinds, indirect=True)
+
+
+@pytest.fixture
+def store(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """The URL of an empty store of each kind."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'journal.db'}"
-    raise NotImplementedError(request.param)
+    make: Callable[[], str] = request.getfixturevalue("postgres_schema")
+    # What is beside a journal of SQLite is below the working folder otherwise.
+    monkeypatch.chdir(tmp_path)
+    return make()
 
 
 @pytest.fixture
@@ -303,6 +320,13 @@ def postgres_server() -> Iterator[servers.PostgresServer]:
         servers.postgres(folder, fast=True) as server,
     ):
         yield server
+
+
+@pytest.fixture
+def postgres_schema(postgres_server: servers.PostgresServer) -> Callable[[], str]:
+    """Makes URLs of empty stores, each in a schema of its own of one Postgres."""
+    # Tables are made faster than databases; the server goes away with all of them.
+    return lambda: f"{postgres_server.url}?schema=s{next(_schemas)}_{os.getpid()}"
 
 
 @pytest.fixture(scope="session")

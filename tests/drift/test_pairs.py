@@ -13,6 +13,8 @@ from nightproof.drift.normalise import normalisers
 from nightproof.errors import MisuseError, UsageError
 from nightproof.views.drift import budget, compared, drift, normalise_names
 
+pytestmark = pytest.mark.sqlite_only
+
 
 def rows_step(factor: int, extra=lambda: 0):
     """A step `rows`; another factor is other code."""

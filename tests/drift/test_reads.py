@@ -2,6 +2,8 @@
 
 import pytest
 
+pytestmark = pytest.mark.sqlite_only
+
 A, B = f"sha256:{'a' * 64}", f"sha256:{'b' * 64}"
 
 

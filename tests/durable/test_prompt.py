@@ -6,6 +6,8 @@ from nightproof import Contract, PromptTemplate, StepFailed, job, prompt, step
 from nightproof.contract.prompts import lock_all
 from nightproof.provenance.prompted import decoded, prompts_of
 
+pytestmark = pytest.mark.sqlite_only
+
 
 class Asking(Contract):
     """A contract with a prompt."""

@@ -6,6 +6,8 @@ from nightproof import Contract, ModelMismatch, ModelPin, StepFailed, effect, jo
 from nightproof.errors import MisuseError
 from nightproof.provenance.served import decoded, served_of
 
+pytestmark = pytest.mark.sqlite_only
+
 
 class Asking(Contract):
     """A contract with a pin."""

@@ -7,6 +7,8 @@ import pytest
 from nightproof import Contract, ModelPin, StepFailed, job, step
 from nightproof.provenance.served import served_of
 
+pytestmark = pytest.mark.sqlite_only
+
 trace = pytest.importorskip("opentelemetry.trace")
 sdk = pytest.importorskip("opentelemetry.sdk.trace")
 

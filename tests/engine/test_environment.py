@@ -13,6 +13,8 @@ from nightproof.model.states import Kind, RunStatus
 from nightproof.provenance.snapshot import read, taking
 from nightproof.stores.files import FileBlobs
 
+pytestmark = pytest.mark.sqlite_only
+
 
 @pytest.fixture
 def another_process(monkeypatch):

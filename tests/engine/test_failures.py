@@ -364,17 +364,18 @@ def test_a_cancelled_caller_leaves_the_run_resumable(night, night_contract):
     @job
     async def main(contract: night_contract) -> int:
         got = await work()
+        begun.set()
         if not alive:
             await asyncio.sleep(60)
         return got
 
-    alive = []
+    alive, begun = [], threading.Event()
 
     async def cut_off():
         app = night.app(alive=True)
         try:
             running = asyncio.create_task(app.run(main, night_contract()))
-            await asyncio.sleep(0.1)
+            await night.until(begun.is_set)
             running.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await running

@@ -346,6 +346,7 @@ def test_expiring_steps_cannot_be_mapped(night, night_contract):
         night.value(main)
 
 
+@pytest.mark.sqlite_only
 def test_no_result_leaves_a_map_before_its_commit(night, night_contract, monkeypatch):
     """Items overlap with the commits before them; the map itself waits for all of them."""
     full, returned = [], []

@@ -23,6 +23,8 @@ from nightproof.model.states import RunStatus
 from nightproof.provenance.witness import reads_of, witnessed
 from nightproof.stores.files import FileBlobs
 
+pytestmark = pytest.mark.sqlite_only
+
 
 def digest(data: bytes) -> str:
     """The digest of a content."""

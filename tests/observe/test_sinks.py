@@ -11,6 +11,8 @@ from nightproof.model import clock
 from nightproof.observe import Incident, Watcher
 from nightproof.observe.sinks import configured
 
+pytestmark = pytest.mark.sqlite_only
+
 AT = datetime(2026, 10, 15, 4, 30, tzinfo=UTC)
 STALLED = Incident("stalled:a", "stalled", "main", "main-1", AT, None, "no <checkpoint> & more")
 OVER = Incident("stalled:a", "stalled", "main", "main-1", AT, AT + timedelta(minutes=5), "gone")

@@ -4,6 +4,8 @@ import pytest
 
 from nightproof import effect, job, step
 
+pytestmark = pytest.mark.sqlite_only
+
 trace = pytest.importorskip("opentelemetry.trace")
 sdk = pytest.importorskip("opentelemetry.sdk.trace")
 

@@ -13,6 +13,8 @@ from nightproof.model.states import Kind, RunStatus
 from nightproof.provenance.manifest import statement as form
 from nightproof.provenance.manifest.checking import check, check_artifact
 
+pytestmark = pytest.mark.sqlite_only
+
 
 @step
 def square(i: int) -> int:

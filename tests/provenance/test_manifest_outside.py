@@ -18,6 +18,8 @@ from nightproof.provenance.manifest.recorded import differences
 from nightproof.provenance.manifest.statement import statement
 from nightproof.provenance.manifest.steps import read_steps
 
+pytestmark = pytest.mark.sqlite_only
+
 TEXT = "Write about {topic}.\n"
 
 

@@ -15,6 +15,8 @@ from nightproof.provenance import signing
 from nightproof.provenance.manifest import statement as form
 from nightproof.provenance.manifest.checking import check, check_artifact
 
+pytestmark = pytest.mark.sqlite_only
+
 
 @step
 def square(i: int) -> int:

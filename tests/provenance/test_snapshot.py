@@ -23,6 +23,8 @@ from nightproof.provenance.snapshot import (
 from nightproof.provenance.snapshot import interpreter as surroundings
 from nightproof.provenance.snapshot.packages import packages
 
+pytestmark = pytest.mark.sqlite_only
+
 ALLOWED = ("REGION", "APP_*", "DATABASE_URL")
 
 

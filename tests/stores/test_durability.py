@@ -11,6 +11,8 @@ import pytest
 
 from nightproof.stores.sqlite import SqliteJournal
 
+pytestmark = pytest.mark.sqlite_only
+
 JOB = """
 SETTINGS = {"durability": ARGS[0]}
 

@@ -11,6 +11,8 @@ import pytest
 
 from nightproof.stores.sqlite.schema import MIGRATIONS, VERSION
 
+pytestmark = pytest.mark.sqlite_only
+
 GOLDEN = Path(__file__).parents[1] / "golden"
 
 

@@ -67,6 +67,7 @@ def use_disk(night, folder, name="journal.db"):
     return night
 
 
+@pytest.mark.sqlite_only
 @pytest.mark.parametrize("size", [20_000, 200_000], ids=["in the journal", "in the blobs"])
 def test_a_full_disk(night, night_contract, small_disk, size):
     """StoreFull says what to do; with space again the run goes on behind what was acknowledged."""
@@ -86,6 +87,7 @@ def test_a_full_disk(night, night_contract, small_disk, size):
     assert len(calls) <= 202
 
 
+@pytest.mark.sqlite_only
 def test_a_disk_that_fills_between_two_effects(night, night_contract, small_disk):
     """The act happened and could not be confirmed: its policy decides after the resume."""
     from nightproof import effect
@@ -114,6 +116,7 @@ def test_a_disk_that_fills_between_two_effects(night, night_contract, small_disk
     assert acts == [1]
 
 
+@pytest.mark.sqlite_only
 def test_a_store_that_may_not_be_written(night, night_contract, small_disk):
     """StoreReadOnly names the file; reading still works."""
     use_disk(night, small_disk)
@@ -191,6 +194,7 @@ def prefix(path: Path) -> list[bytes]:
     return [entry.output for entry in asyncio.run(read())]
 
 
+@pytest.mark.sqlite_only
 def test_what_was_acknowledged_survives_kill_nine(program, tmp_path, log):
     """Every step that returned before the kill is there."""
     copy = crashed_copy(program, tmp_path, log)
@@ -198,6 +202,7 @@ def test_what_was_acknowledged_survives_kill_nine(program, tmp_path, log):
     assert outputs == [str(n // 2).encode() for n in range(60)]
 
 
+@pytest.mark.sqlite_only
 @pytest.mark.parametrize("keep", [0.25, 0.5, 0.9])
 @pytest.mark.parametrize("how", ["torn", "garbage"])
 def test_a_torn_wal_tail(program, tmp_path, log, keep, how):
@@ -222,6 +227,7 @@ def page_of(path: Path, needle: bytes) -> int:
     return at
 
 
+@pytest.mark.sqlite_only
 def test_a_flipped_byte_in_a_result_is_noticed(night, killed, night_contract, tmp_path):
     """The entry's checksum does not fit: its step runs again, and it is said."""
     calls, alive = [], []
@@ -257,6 +263,7 @@ def test_a_flipped_byte_in_a_result_is_noticed(night, killed, night_contract, tm
     assert note["count"] == 1
 
 
+@pytest.mark.sqlite_only
 def test_a_flipped_byte_in_the_result_of_a_run_is_noticed(night, night_contract, tmp_path):
     """A complete run does not return a result that is not what was written."""
 
@@ -274,6 +281,7 @@ def test_a_flipped_byte_in_the_result_of_a_run_is_noticed(night, night_contract,
     assert outcome.value == "the precious result"
 
 
+@pytest.mark.sqlite_only
 def test_a_destroyed_page_says_what_to_do(night, night_contract, tmp_path):
     """StoreDamaged, never a wrong result; `check` tells of it too."""
     main = filling(night_contract, [], 2000)
@@ -327,6 +335,7 @@ def test_a_newer_schema_is_refused(tmp_path):
     assert caught.value.exit_code == 2
 
 
+@pytest.mark.sqlite_only
 def test_a_held_lock_never_reaches_the_user(night, night_contract, tmp_path, monkeypatch):
     """Another program holds the write lock for a while: steps wait, and nothing fails."""
     monkeypatch.setattr(connection, "BUSY_MS", 20)
@@ -380,6 +389,7 @@ async def main(contract: Night) -> int:
     assert outs == ["result 40 40 0\n"] * 8
 
 
+@pytest.mark.sqlite_only
 def test_retention_never_leaves_half_a_run(program, tmp_path, log):
     """kill -9 at any moment of it: a run is there with all of its history, or not at all."""
     run = program(
@@ -473,6 +483,7 @@ def test_retention_keeps_the_newest_and_what_is_open(night, night_contract):
     assert acts == [1, 2, 3]
 
 
+@pytest.mark.sqlite_only
 def test_retention_leaves_a_run_alone_that_somebody_begins_to_work_on(night, night_contract):
     """Between choosing and deleting a failed run another process resumes it."""
 

@@ -2,6 +2,8 @@
 
 import asyncio
 
+import pytest
+
 from nightproof import decide, job, measure, step, views
 from nightproof.journal.records import RunFilter
 from nightproof.views.watch import watch
@@ -43,6 +45,7 @@ def test_output_is_shown_beside_the_nights_before(night, fake_clock, night_contr
     assert (first.median, first.nights, first.silent) == (None, 0, False)
 
 
+@pytest.mark.sqlite_only
 def test_a_run_that_works_has_a_heartbeat_and_a_last_checkpoint(night, fake_clock, night_contract):
     """Seconds since it came on, and after how many it has stalled."""
     go = asyncio.Event()
