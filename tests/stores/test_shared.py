@@ -17,7 +17,6 @@ from nightproof.journal.records import (
     Forget,
     LaneBatch,
     Owner,
-    RunFilter,
     Pause,
     RunFilter,
     Settle,

@@ -10,14 +10,12 @@ from contextlib import contextmanager
 from typing import Any
 
 import psycopg
-from psycopg import sql
 
-from nightproof.errors import NightproofError, UsageError
+from nightproof.errors import UsageError
 from nightproof.journal.portable import PASSING, TABLES, Row, Table, portable
-from nightproof.stores.postgres import trouble
+from nightproof.stores.postgres.direct import connected, explained, plain
 from nightproof.stores.postgres.session import LOCK_MS
-from nightproof.stores.postgres.target import CONNECT_SECONDS, Target
-from nightproof.stores.postgres.target import target as read_url
+from nightproof.stores.postgres.target import Target
 
 _BLOBS = (
     'SELECT digest COLLATE "C" FROM blob_use UNION SELECT blob FROM effect '
@@ -44,23 +42,23 @@ class _Tables:
             f"COPY (SELECT {columns} FROM {table.name} ORDER BY {key}) TO STDOUT (FORMAT BINARY)"
         )
         with (
-            _explained(self._where),
+            explained(self._where),
             self._connection.cursor() as cursor,
-            cursor.copy(_plain(query)) as copy,
+            cursor.copy(plain(query)) as copy,
         ):
             copy.set_types([_TYPES[each.kind] for each in table.columns])
             yield from copy.rows()
 
     def count(self, table: Table) -> int:
         """See :class:`nightproof.journal.portable.Source`."""
-        with _explained(self._where):
-            found = self._connection.execute(_plain(f"SELECT count(*) FROM {table.name}"))
+        with explained(self._where):
+            found = self._connection.execute(plain(f"SELECT count(*) FROM {table.name}"))
             return int(found.fetchall()[0][0])
 
     def blobs(self) -> Iterator[str]:
         """See :class:`nightproof.journal.portable.Source`."""
-        with _explained(self._where), self._connection.cursor("blobs") as cursor:
-            cursor.execute(_plain(_BLOBS))
+        with explained(self._where), self._connection.cursor("blobs") as cursor:
+            cursor.execute(plain(_BLOBS))
             for (digest,) in cursor:
                 yield digest
 
@@ -70,15 +68,15 @@ class _Made(_Tables):
         """See :class:`nightproof.journal.portable.Target`."""
         names = ", ".join(f'"{name}"' for name in table.names)
         count = 0
-        with _explained(self._where), self._connection.cursor() as cursor:
-            with cursor.copy(_plain(f"COPY {table.name} ({names}) FROM STDIN")) as copy:
+        with explained(self._where), self._connection.cursor() as cursor:
+            with cursor.copy(plain(f"COPY {table.name} ({names}) FROM STDIN")) as copy:
                 for row in portable(table, rows):
                     copy.write_row(row)
                     count += 1
             if table.name in _NUMBERED:
                 # The next one that is made here comes behind those that were copied.
                 cursor.execute(
-                    _plain(
+                    plain(
                         f"SELECT setval(pg_get_serial_sequence('{table.name}', 'id'), "
                         f"coalesce(max(id), 1), max(id) IS NOT NULL) FROM {table.name}"
                     )
@@ -87,7 +85,7 @@ class _Made(_Tables):
 
     def keep(self) -> None:
         """See :class:`nightproof.journal.portable.Target`."""
-        with _explained(self._where):
+        with explained(self._where):
             self._connection.commit()
 
 
@@ -114,22 +112,17 @@ def target(url: str) -> Iterator[_Made]:
                 f"{where.url} is not empty: {listed}",
                 "Name an empty database, or another schema: ?schema=NAME behind the URL.",
             )
-        with _explained(where):
+        with explained(where):
             for name in PASSING:
-                connection.execute(_plain(f"DELETE FROM {name}"))
+                connection.execute(plain(f"DELETE FROM {name}"))
         yield made
 
 
 @contextmanager
 def _opened(url: str, mode: str) -> Iterator[tuple[psycopg.Connection[Any], Target]]:
     """A transaction with every table locked in a mode."""
-    where = read_url(url)
-    with _explained(where):
-        connection = psycopg.connect(
-            where.conninfo, prepare_threshold=None, connect_timeout=CONNECT_SECONDS
-        )
-    try:
-        with _explained(where):
+    with connected(url) as (connection, where):
+        with explained(where):
             connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
             tables = ", ".join(table.name for table in TABLES)
             # No SELECT: what is read is to be as it was once the locks were there.
@@ -141,30 +134,5 @@ def _opened(url: str, mode: str) -> Iterator[tuple[psycopg.Connection[Any], Targ
                 "SET LOCAL synchronous_commit TO on",
                 f"LOCK TABLE {tables} IN {mode} MODE",
             ):
-                connection.execute(_plain(statement))
+                connection.execute(plain(statement))
         yield connection, where
-    finally:
-        connection.close()
-
-
-def _plain(text: str) -> sql.SQL:
-    """A statement that holds no value from outside."""
-    return sql.SQL(text)
-
-
-@contextmanager
-def _explained(where: Target) -> Iterator[None]:
-    try:
-        yield
-    except psycopg.Error as error:
-        raise _error(where, error) from error
-
-
-def _error(where: Target, error: psycopg.Error) -> NightproofError:
-    said = trouble.in_one_line(str(error))
-    secret = where.parameters.get("password")
-    if secret:
-        said = said.replace(secret, "***")
-    if error.sqlstate:
-        return trouble.explained(where.url, error.sqlstate, said)
-    return trouble.misconfigured(where.url, said) or trouble.unreachable(where.url, said, 0)

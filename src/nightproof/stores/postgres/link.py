@@ -143,10 +143,14 @@ class Link:
         try:
             raw.consume_input()
             units = self._units
+            ended = False
             while units and not raw.is_busy():
                 result = raw.get_result()
                 if result is not None:
                     self._take(units[0], result)
+                elif ended:
+                    break  # a connection that breaks has nothing more to say
+                ended = result is None
             if self.notified is not None:
                 self._notifications()
             if raw.status != pq.ConnStatus.OK and self.lost is None:
