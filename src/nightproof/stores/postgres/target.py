@@ -54,6 +54,8 @@ def target(url: str) -> Target:
     rest = urlencode([pair for pair in pairs if pair[0] != "schema"], quote_via=quote)
     try:
         given = conninfo_to_dict(urlunsplit(parts._replace(query=rest)))
+        if not all(port.isdecimal() or not port for port in str(given.get("port", "")).split(",")):
+            raise ConfigError(f"store: no port number in {shown}", _SHAPE)
     except Error:
         # libpq quotes the URL, with its password.
         raise ConfigError(f"store: cannot read the URL {shown}", _SHAPE) from None
