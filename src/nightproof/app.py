@@ -141,6 +141,16 @@ def store_versions(url: str) -> str:
     return about.versions()
 
 
+def examine_server(settings: Settings) -> Any:
+    """What the server of the store says of itself; None where it is no server."""
+    if not places(settings.store).server:
+        return None
+    _postgres()
+    from nightproof.stores.postgres import direct  # for `doctor` only
+
+    return direct.examine(settings.store)
+
+
 def salvage(settings: Settings, new: Path) -> Salvaged:
     """Copy what can be read of a damaged journal into a new one; see the store's salvage."""
     from nightproof.stores.sqlite import salvage as salvaging  # for `doctor` only

@@ -410,5 +410,5 @@ def test_threads_share_one_client(objects: Any):
 
 def test_probe_leaves_nothing(objects: Any):
     """It is what `doctor` asks."""
-    assert objects.open().probe() > 0
+    assert objects.open().probe()[0] > 0
     assert objects.names() == []

@@ -7,15 +7,16 @@ import os
 import platform
 import shutil
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from nightproof import app
-from nightproof.blobs.protocol import Blobs
+from nightproof.cli import store_check
 from nightproof.cli.session import Session, emit
 from nightproof.cli.table import painted, rows
 from nightproof.config import Settings, redacted
-from nightproof.errors import NightproofError, NotFound
+from nightproof.errors import ConfigError, NightproofError, NotFound
 from nightproof.journal.lease import Possession, possession
 from nightproof.journal.protocol import Journal
 from nightproof.journal.records import RunFilter
@@ -39,16 +40,23 @@ def doctor(session: Session, engine_url: str | None = None) -> int:
     """Examine everything; exit 1 where there is a problem."""
     settings = session.settings().override(temporal=engine_url)
     found: list[Finding] = []
+    there = False
     try:
         found.append(Finding("versions", "ok", _versions(settings)))
         app.require_journal(settings)
+        found.extend(Finding(*each) for each in store_check.server(settings))
         found += asyncio.run(_store(settings))
+        there = True
     except NotFound as error:
         found.append(Finding("journal", "look", f"{error.message}: {error.hint}"))
     except NightproofError as error:
-        found.append(Finding("journal", "problem", f"{error.message}. {error.hint}"))
+        found.append(Finding("journal", "problem", store_check.in_one_line(error)))
+    with suppress(ConfigError):  # of the store's URL, which was said
+        if there or app.blobs_folder(settings) is None:
+            found += [Finding(*each) for each in store_check.blobs(settings)]
+        found += [Finding(*each) for each in store_check.copies(settings)]
+        found += _disk(settings)
     found += _engine(settings, engine_url)
-    found += _disk(settings)
     healthy = all(one.state != "problem" for one in found)
     if session.json:
         lines = [{"what": one.what, "state": one.state, "text": one.text} for one in found]
@@ -87,7 +95,6 @@ async def _store(settings: Settings) -> list[Finding]:
         found.append(Finding("journal", "ok", f"{redacted(settings.store)} is whole"))
         found += [one async for one in _owners(journal, settings)]
         found += [one async for one in _doubts(journal)]
-        found.append(_blobs(app.open_blobs(settings)))
         return found
     finally:
         await journal.close()
@@ -141,13 +148,6 @@ async def _doubts(journal: Journal) -> AsyncIterator[Finding]:
         when = clock.from_ms(boot.at).isoformat(timespec="seconds")
         text = f"{when} pid {boot.process.pid} died before its run began: {boot.command}"
         yield Finding("boot", "look", text)
-
-
-def _blobs(blobs: Blobs) -> Finding:
-    count = size = 0
-    for info in blobs.iterate():
-        count, size = count + 1, size + info.size
-    return Finding("blobs", "ok", f"{count} blobs, {size:,} bytes")
 
 
 def _disk(settings: Settings) -> Iterator[Finding]:

@@ -150,20 +150,25 @@ class ObjectBlobs:
                 with suppress(StoreError):
                     self._client.delete(self._path(_LOCK))
 
-    def probe(self) -> float:
-        """Write, read and delete a small object; the seconds of a round trip.
+    def probe(self) -> tuple[float, float]:
+        """List, write, read and delete a small object.
 
-        Raises StoreError with what is wrong.
+        The seconds of a round trip, and by how many this machine's clock is ahead of the
+        store's, which knows whole seconds only. Raises StoreError with what is wrong.
         """
+        from nightproof.stores.objects.client import Client
+
+        client = Client(self.address, 0)
         key = self._path(f"probe/{clock.token_hex(8)}")
-        next(iter(self._client.below(self._path("probe"))), None)
+        next(client.below(self._path("probe")), None)
         begun = clock.perf()
-        self._create(key, b"nightproof")
+        client.create(key, b"nightproof")
         took = clock.perf() - begun
-        if self._read(key) != b"nightproof":
+        data, known = client.get(key)
+        if data != b"nightproof":
             raise StoreError(f"{self.address.shown} does not give back what was written to it")
-        self._client.delete(key)
-        return took
+        client.delete(key)
+        return took, clock.now().timestamp() - _modified(known)
 
     @property
     def _client(self) -> Client:
