@@ -158,7 +158,7 @@ class Harness:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Whatever asks for a store runs on every kind of it, unless it is marked `sqlite_only`."""
-    if "store" in metafunc.fixturenames:
+    if "store" in metafunc.fixturenames and not hasattr(metafunc.module, "store"):
         only = metafunc.definition.get_closest_marker("sqlite_only") is not None
         kinds = ["sqlite"] if only else ["sqlite", "postgres"]
         metafunc.parametrize("store", kinds, indirect=True)
