@@ -42,7 +42,8 @@ class Settings:
     durability: Literal["full", "normal"] = "full"
     """"full": a checkpoint survives power loss; "normal": it survives a crash."""
     lease: float = 30.0
-    """How long a run stays owned without a heartbeat."""
+    """How long a run stays owned without a heartbeat; on Temporal, three times as long as a step is
+    left to a worker that is not heard of."""
     park_after: float = 300.0
     """A wait longer than this parks the run, so that its process may leave."""
     grace: float = 10.0

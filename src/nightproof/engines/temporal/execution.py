@@ -43,7 +43,7 @@ def host_of(
     """What a worker with these settings lends."""
     return Host(
         task_queue, jobs, blobs, settings.park_after, settings.concurrency,
-        bool(read_keys(settings.temporal_key)),
+        bool(read_keys(settings.temporal_key)), settings.lease / 3,
     )  # fmt: skip
 
 

@@ -23,8 +23,9 @@ from nightproof.journal.records import run_name
 
 RETRY = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(minutes=1))
 """A workflow that does not fit its history any more is started again, by whatever code is there."""
-TASK_TIMEOUT = timedelta(seconds=120)
-"""How long a body may compute between two waits: mapping 100,000 items takes seconds."""
+TASK_TIMEOUT = timedelta(seconds=30)
+"""How long a body may compute between two waits (mapping 100,000 items takes seconds), and how
+long it takes to notice that a worker was killed while it did."""
 JOB = SearchAttributeKey.for_keyword("NightproofJob")
 CONTRACT = SearchAttributeKey.for_keyword("NightproofContract")
 STATUS = SearchAttributeKey.for_keyword("NightproofStatus")

@@ -26,6 +26,7 @@ SLOTS = 16
 LATE_SECONDS = 5.0
 """How much longer than its grace an activity may take before the worker leaves without it."""
 _HEARTBEAT = timedelta(seconds=1)
+_STICKY = timedelta(seconds=2)
 
 
 class Worker:
@@ -68,6 +69,8 @@ class Worker:
             # Cancellations arrive with the answer to a heartbeat.
             max_heartbeat_throttle_interval=_HEARTBEAT,
             default_heartbeat_throttle_interval=_HEARTBEAT,
+            # After a worker's death its workflows wait so long before another one is asked.
+            sticky_queue_schedule_to_start_timeout=_STICKY,
             debug_mode=True,  # a body may compute for longer than the two seconds allowed else
         )
 
