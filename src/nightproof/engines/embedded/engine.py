@@ -76,6 +76,7 @@ class Engine:
         self._heartbeat = Heartbeat(journal, settings.lease, self._lost_in_thread)
         self._control: asyncio.TimerHandle | None = None
         self._looking: asyncio.Task[None] | None = None
+        journal.hear(self._heard)
         seeds.install(_own_generator)
         if settings.witness:
             audit.install(current.get)
@@ -256,6 +257,11 @@ class Engine:
         if self.live:
             self._looking = self.loop.create_task(self._heed())
             self._look_later()
+
+    def _heard(self) -> None:
+        """The store tells that there may be something to heed."""
+        if self.live and (self._looking is None or self._looking.done()):
+            self._looking = self.loop.create_task(self._heed())
 
     async def _heed(self) -> None:
         """Act on what other processes have asked for."""
