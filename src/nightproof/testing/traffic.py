@@ -146,14 +146,14 @@ class Traffic:
             while data:
                 try:
                     data = await reader.read(_CHUNK)
-                except ConnectionError:
+                except OSError:
                     await queue.put(None)
                     return
                 least, jitter = self.delay
                 wait = least + jitter * clock.random() if least or jitter else 0.0
                 await queue.put((asyncio.get_running_loop().time() + wait, data))
 
-        with contextlib.suppress(ConnectionError):
+        with contextlib.suppress(OSError):
             receiver = asyncio.ensure_future(receive())
             try:
                 await self._deliver(link, way, queue)
