@@ -23,7 +23,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if inside is not None:
         inside.enter()
     code = guarded(lambda: _command(given))
-    if _threads_at_work() or (arguments is None and "temporalio" in sys.modules):
+    # Only where this is the process: a program that calls the command goes on.
+    if arguments is None and ("temporalio" in sys.modules or _threads_at_work()):
         # Python would wait for threads at exit, and SIGTERM has a deadline; those of
         # Temporal's client sometimes abort the interpreter while it ends. Whatever was
         # acknowledged is on disk.
