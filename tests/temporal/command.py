@@ -109,7 +109,7 @@ class Place:
         self.env |= {"NO_COLOR": "1", "TERM": "dumb", "COLUMNS": "200"}
         self.env["NIGHTPROOF_TEMPORAL"] = self.url
         (folder / "jobs.py").write_text(JOBS)
-        told = {"park_after": 1.0, "witness": False, **settings}
+        told = {"park_after": 1.0, "grace": 3.0, "witness": False, **settings}
         text = "".join(f"{name} = {json.dumps(value)}\n" for name, value in told.items())
         (folder / "nightproof.toml").write_text(text)
         self._children: list[subprocess.Popen[str]] = []

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import signal
 from collections.abc import Iterator
 
 import pytest
 from temporalio.client import Client
 from tests.temporal.command import Place, contract
+
+from nightproof.testing import servers
 
 TEMPORAL = ("--engine", "temporal")
 
@@ -180,3 +183,35 @@ def test_a_worker_drains_and_another_one_goes_on(alone):
     assert ended.code == 0, ended.err
     assert ended.json["result"] == sum(i * i for i in range(300))
     assert sorted(alone.calls(), key=int) == [str(i) for i in range(300)]
+
+
+def test_a_client_outlives_the_server(tmp_path):
+    """The server is killed and started again, then wiped: runs end, nothing is done twice."""
+    with servers.temporal(tmp_path / "server") as server:
+        (tmp_path / "place").mkdir()
+        place = Place(tmp_path / "place", server.url)
+        try:
+            place.worker()
+            client = place.start(
+                "run", "jobs.py:work", contract(n=6, until="open.txt"), *TEMPORAL, "--json"
+            )
+            place.until(lambda: "5" in place.calls())
+            server.kill()
+            assert client.stderr is not None
+            place.until(lambda: "away" in client.stderr.readline())
+            (place.folder / "open.txt").touch()
+            server.start()
+            ended = place.end(client)
+            assert (ended.code, ended.json["result"]) == (0, 55), ended.err
+            assert sorted(place.calls()) == [*"012345"]
+            parked = place("run", "jobs.py:waiting", contract(), *TEMPORAL, "--json")
+            assert parked.code == 75, parked.err
+            server.kill()
+            shutil.rmtree(server.folder)
+            server.start()
+            name = parked.json["run"]
+            assert f"nightproof resume {name}" in place("signal", name, "go", '"anew"').err
+            resumed = place("resume", name, "--engine", "temporal", "--json")
+            assert (resumed.code, resumed.json["result"]) == (0, "heard anew"), resumed.err
+        finally:
+            place.close()

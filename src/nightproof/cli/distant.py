@@ -22,8 +22,10 @@ from nightproof.errors import (
     EffectHeld,
     EngineError,
     Interrupted,
+    NightproofError,
     RunCancelled,
     RunParked,
+    StoreError,
     UsageError,
 )
 from nightproof.journal.lease import Possession, possession
@@ -41,6 +43,8 @@ LOOK_SECONDS = 0.25
 UNHEARD_SECONDS = 3.0
 """A run that no worker has begun for so long: is there one?"""
 AGAIN_SECONDS = 60.0
+BACK_SECONDS = 1.0
+"""How often to ask for a server that is away."""
 HEEDED_SECONDS = 3.0
 """So long a parked workflow may take to look whether it can go on."""
 
@@ -156,44 +160,68 @@ class Follower:
         self._name = name
         self._target = target
         self._told_at: float | None = None
+        self._remarks: set[str] = set()
 
     async def follow(self, begun: Begun, before: RunRow | None) -> Any:
         """What the workflow answers; an Outcome where it parks, or where we are to leave."""
         from nightproof.engines.temporal import client
 
-        answer = asyncio.ensure_future(client.result(self._connection, begun))
         leave = asyncio.Event()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, leave.set)
+        answer = asyncio.ensure_future(self._answer(client.result, begun))
+        leaving = asyncio.ensure_future(leave.wait())
         bars = asyncio.ensure_future(self._bars(before))
         since, token = clock.monotonic(), before.token if before is not None else 0
         try:
-            while not answer.done():
-                leaving = asyncio.ensure_future(leave.wait())
-                await asyncio.wait((answer, leaving), timeout=LOOK_SECONDS,
-                                   return_when=asyncio.FIRST_COMPLETED)  # fmt: skip
-                leaving.cancel()
+            while True:
+                await asyncio.wait(
+                    (answer, leaving), timeout=LOOK_SECONDS, return_when=asyncio.FIRST_COMPLETED
+                )
                 if answer.done():
-                    break
+                    return await answer
                 if leave.is_set():
                     return self._left()
-                row = await _exactly(self._journal, self._name)
-                if row is None or row.token == token:
-                    if clock.monotonic() - since > UNHEARD_SECONDS:
-                        await self.look_for_workers()
-                elif row.status is RunStatus.PARKED and (parked := await self.parked()):
-                    return parked
-            return await answer
+                try:
+                    if (parked := await self._look(token, since)) is not None:
+                        return parked
+                except (EngineError, StoreError) as error:
+                    self._remark(error)
         except RunCancelled as error:
             return self._outcome(RunStatus.CANCELLED, error)
         finally:
             for number in (signal.SIGTERM, signal.SIGINT):
                 loop.remove_signal_handler(number)
-            for task in (answer, bars):
+            for task in (answer, leaving, bars):
                 task.cancel()
-                with suppress(asyncio.CancelledError, EngineError, RunCancelled):
-                    await task
+            await asyncio.gather(answer, leaving, bars, return_exceptions=True)
+
+    async def _answer(self, result: Any, begun: Begun) -> Any:
+        """The workflow's answer, however long the server is away meanwhile."""
+        from nightproof.engines.temporal.connection import Away
+
+        while True:
+            try:
+                return await result(self._connection, begun)
+            except Away as error:
+                self._remark(error)
+                await clock.sleep(BACK_SECONDS)
+
+    async def _look(self, token: int, since: float) -> Outcome | None:
+        """The outcome of a run that has parked; a word where nobody has begun it."""
+        row = await _exactly(self._journal, self._name)
+        if row is None or row.token == token:
+            if clock.monotonic() - since > UNHEARD_SECONDS:
+                await self.look_for_workers()
+            return None
+        return await self.parked() if row.status is RunStatus.PARKED else None
+
+    def _remark(self, error: NightproofError) -> None:
+        """Say once that something is away: the run goes on without us."""
+        if error.message not in self._remarks:
+            self._remarks.add(error.message)
+            note(f"nightproof: {error.message}; the run goes on, and so does this wait")
 
     async def parked(self) -> Outcome | None:
         """The outcome of a run that waits for long; None where it is at work."""
@@ -220,7 +248,7 @@ class Follower:
             return
         self._told_at = now
         address = self._connection.address
-        with suppress(EngineError):
+        with suppress(EngineError):  # it is said elsewhere
             if not await self._connection.pollers():
                 note(
                     f"nightproof: nobody works on task queue '{address.task_queue}' of "
@@ -240,9 +268,10 @@ class Follower:
             if before is not None:
                 known = {one.step: one.done for one in await views.counts(self._journal, before)}
             while True:
-                row = await _exactly(self._journal, self._name)
-                if row is not None:
-                    await count(self._journal, row, state, known)
+                with suppress(StoreError):
+                    row = await _exactly(self._journal, self._name)
+                    if row is not None:
+                        await count(self._journal, row, state, known)
                 await clock.sleep(LOOK_SECONDS)
         finally:
             state.over = True

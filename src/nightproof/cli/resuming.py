@@ -42,7 +42,7 @@ def resume(
         )
     if every and name is not None:
         raise UsageError("resume takes a RUN or --all, not both")
-    level = isolate
+    level = "L0" if engine == "temporal" else isolate
     if level is None:
         level = "L0" if every or isolated() is not None else _begun_at(session, name)
     if level != "L0":

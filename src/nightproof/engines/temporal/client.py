@@ -15,7 +15,7 @@ from temporalio.exceptions import (
     TerminatedError,
     WorkflowAlreadyStartedError,
 )
-from temporalio.service import RPCError
+from temporalio.service import RPCError, RPCStatusCode
 
 from nightproof import errors
 from nightproof.blobs.protocol import Blobs
@@ -67,7 +67,10 @@ async def start(connection: Connection, ask: Request) -> Begun:
 
 
 async def result(connection: Connection, begun: Begun) -> OutcomeAnswer:
-    """How the run ended, when it has. Raises EngineError where Temporal has lost or ended it."""
+    """How the run ended, when it has.
+
+    Raises EngineError where Temporal has lost or ended it, Away where it does not answer.
+    """
     name = begun.handle.id.partition("/")[2]
     try:
         found: OutcomeAnswer = await begun.handle.result()
@@ -91,6 +94,11 @@ async def result(connection: Connection, begun: Begun) -> OutcomeAnswer:
             "This is not the job's failure: the worker's log says more.",
         ) from None
     except RPCError as error:
+        if error.status is RPCStatusCode.NOT_FOUND:
+            raise EngineError(
+                f"Temporal has no workflow of run {name} any more",
+                f"`nightproof resume {name}` goes on with what is on record.",
+            ) from None
         raise refused(error, connection.address) from None
 
 

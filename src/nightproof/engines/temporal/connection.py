@@ -35,7 +35,16 @@ ATTRIBUTES = ("NightproofJob", "NightproofContract", "NightproofStatus")
 """Search attributes of workflows, all keywords: job, contract digest, status."""
 
 _RPC = timedelta(seconds=PATIENCE_SECONDS)
+_PASSING = (
+    RPCStatusCode.UNAVAILABLE, RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.RESOURCE_EXHAUSTED,
+    # What becomes of calls on a connection that breaks.
+    RPCStatusCode.CANCELLED, RPCStatusCode.ABORTED, RPCStatusCode.UNKNOWN, RPCStatusCode.INTERNAL,
+)  # fmt: skip
 _DENIED = (RPCStatusCode.PERMISSION_DENIED, RPCStatusCode.UNAUTHENTICATED)
+
+
+class Away(EngineError):
+    """The server does not answer just now; what runs there goes on when it is back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,20 +57,24 @@ class Connection:
     """Whether the namespace has the search attributes."""
 
     async def pollers(self) -> list[str]:
-        """Who works on the task queue, as each worker names itself; [] for nobody."""
+        """Who works on the task queue, as each worker names itself; [] for nobody.
+
+        Raises EngineError.
+        """
         found = set()
         for kind in (
             TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
             TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY,
         ):
-            told = await self.client.workflow_service.describe_task_queue(
-                DescribeTaskQueueRequest(
-                    namespace=self.address.namespace,
-                    task_queue=TaskQueue(name=self.address.task_queue),
-                    task_queue_type=kind,
-                ),
-                timeout=_RPC,
+            ask = DescribeTaskQueueRequest(
+                namespace=self.address.namespace,
+                task_queue=TaskQueue(name=self.address.task_queue),
+                task_queue_type=kind,
             )
+            try:
+                told = await self.client.workflow_service.describe_task_queue(ask, timeout=_RPC)
+            except RPCError as error:
+                raise refused(error, self.address) from None
             since = clock.now().timestamp() - POLL_SECONDS
             found |= {one.identity for one in told.pollers if one.last_access_time.seconds >= since}
         return sorted(found)
@@ -115,8 +128,8 @@ def refused(error: RPCError, address: Address) -> EngineError:
             f"'{address.namespace}': {told}",
             f"Check {API_KEY}, or ?cert=…&key=… of the setting `temporal`.",
         )
-    if status in (RPCStatusCode.UNAVAILABLE, RPCStatusCode.DEADLINE_EXCEEDED):
-        return EngineError(f"temporal: {where} is away: {told}", _away())
+    if status in _PASSING:
+        return Away(f"temporal: {where} is away: {told}", _away())
     return EngineError(f"temporal: {where} refuses: {told}", f"Its answer was {status.name}.")
 
 
