@@ -93,7 +93,8 @@ def test_connection_pool_exhausted(nights, database):
         url = f"postgresql://small:small@{database.rpartition('@')[2]}"
         try:
             with psycopg.connect(url):  # somebody else has the only one there is
-                child = found.starting(contract, DATABASE_URL=url)
+                # Nothing is long enough to park it before it is asked to leave.
+                child = found.starting(contract, DATABASE_URL=url, NIGHTPROOF_PARK_AFTER="600")
                 found.wait(lambda: len(found.calls()) == len(COUNTRIES), child)
                 found.wait(lambda: "too many connections" in found.logs(), child)
                 child.send_signal(signal.SIGTERM)
