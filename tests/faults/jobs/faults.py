@@ -13,6 +13,7 @@ import importlib.util
 import os
 import time
 from pathlib import Path
+from random import Random
 from typing import Literal
 
 from nightproof import Contract, Retry, effect, job, step
@@ -68,9 +69,9 @@ async def enlarge(item: int) -> str:
     """A result that goes to the blob store."""
     tell("begin", -1 - item)
     await asyncio.sleep(PAUSE)
-    block = hashlib.sha256(b"%d" % item).hexdigest()
+    text = Random(item).randbytes(100_000).hex()
     tell("done", -1 - item)
-    return f"{item}:" + block * 2000
+    return f"{item}:{text}"
 
 
 @step(pure=True)
