@@ -21,7 +21,7 @@ from nightproof.errors import (
     StoreTooNew,
 )
 from nightproof.journal.lease import Possession, possession
-from nightproof.journal.records import Entry, LaneBatch, Owner, RunFilter, Wanted, checksum
+from nightproof.journal.records import CodeRow, Entry, LaneBatch, Owner, RunFilter, Wanted, checksum
 from nightproof.model import clock
 from nightproof.model.identity import ProcessIdentity
 from nightproof.stores.postgres import PostgresJournal, beating, link, session
@@ -356,9 +356,14 @@ def test_refusals_say_what_to_do(postgres_schema, code, error):
             f"$$ BEGIN RAISE EXCEPTION 'no' USING ERRCODE = '{code}'; END $$",
         )
         raw(url, "CREATE TRIGGER t BEFORE INSERT ON entry EXECUTE FUNCTION refuse()")
-        with pytest.raises(error) as caught:
-            await journal.commit([LaneBatch(run, token, [entry(run, 0)])])
-        assert type(caught.value) is error
+        for batch in ([entry(run, 0)], [entry(run, 0), entry(run, 1)]):
+            code_row = CodeRow(7, "work", "3.11:0")
+            for writes in ([], [code_row]):
+                with pytest.raises(error) as caught:
+                    await journal.commit([LaneBatch(run, token, batch, writes)])
+                assert type(caught.value) is error
+                # Whatever was refused, the next reader finds no transaction open.
+                assert await journal._session.attempt(("SELECT 1", ()))
         raw(url, "DROP TRIGGER t ON entry")
         assert await journal.last_seq(run) == -1
         assert await journal.commit([LaneBatch(run, token, [entry(run, 0)])]) == frozenset()

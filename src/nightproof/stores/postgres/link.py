@@ -44,11 +44,13 @@ Heard = Callable[[list[Answer], Exception | None], None]
 class _Unit:
     """Statements that were sent together, up to a synchronisation point."""
 
-    __slots__ = ("answers", "error", "heard", "prepares")
+    __slots__ = ("answers", "error", "heard", "prepares", "whole")
 
-    def __init__(self, heard: Heard, prepares: deque[str | None]) -> None:
+    def __init__(self, heard: Heard, whole: bool) -> None:
         self.heard = heard
-        self.prepares = prepares
+        self.whole = whole
+        """Whether it is a transaction from BEGIN to COMMIT."""
+        self.prepares: deque[str | None] = deque()
         self.answers: list[Answer] = []
         self.error: Refused | None = None
 
@@ -69,6 +71,7 @@ class Link:
         self._names: dict[str, bytes] = {}
         self._ready: set[str] = set()
         self._writing = False
+        self._silence = SILENCE_SECONDS
         self._watch: asyncio.TimerHandle | None = None
         self._heard_at = 0.0
         raw.nonblocking = 1
@@ -80,11 +83,11 @@ class Link:
         if self.lost is not None:
             heard([], self.lost)
             return
-        unit = _Unit(heard, deque())
+        unit = _Unit(heard, len(statements) > 1 and statements[-1][0] == "COMMIT")
+        encoded = [(sql, *encode(values)) for sql, values in statements]
         raw = self.raw
         try:
-            for sql, values in statements:
-                params, formats = encode(values)
+            for sql, params, formats in encoded:
                 if self.prepares:
                     name = self._names.get(sql)
                     if name is None:
@@ -111,7 +114,7 @@ class Link:
             return
         if self._watch is None:
             self._heard_at = self.loop.time()
-            self._watch = self.loop.call_later(SILENCE_SECONDS, self._look)
+            self._watch = self.loop.call_later(self._silence, self._look)
 
     def ask(self, statements: Sequence[Statement]) -> asyncio.Future[list[Answer]]:
         """As :meth:`send`, as a future that raises :class:`Lost` or :class:`Refused`."""
@@ -128,6 +131,10 @@ class Link:
 
         self.send(statements, heard)
         return future
+
+    def allow(self, seconds: float | None) -> None:
+        """How long the server may be silent while it owes an answer; None for as long as usual."""
+        self._silence = SILENCE_SECONDS if seconds is None else seconds
 
     def _write(self) -> None:
         try:
@@ -162,6 +169,9 @@ class Link:
         status = result.status
         if status == _SYNC:
             self._units.popleft()
+            if unit.error is not None and unit.whole:
+                # Its COMMIT was skipped with everything else behind the error.
+                self.send([("ROLLBACK", ())], _nobody)
             unit.heard(unit.answers, unit.error)
             return
         if status == _ERROR:
@@ -179,7 +189,10 @@ class Link:
             else:
                 del self._names[prepared]
         elif status == _TUPLES:
-            unit.answers.append(Answer(decode(result), result.ntuples))
+            try:
+                unit.answers.append(Answer(decode(result), result.ntuples))
+            except (KeyError, ValueError) as error:
+                unit.error = Refused("XX000", f"an answer that cannot be read: {error!r}")
         elif status == _OK:
             unit.answers.append(Answer([], result.command_tuples or 0))
 
@@ -196,10 +209,10 @@ class Link:
         if not self._units:
             return
         silent = self.loop.time() - self._heard_at
-        if silent >= SILENCE_SECONDS:
+        if silent >= self._silence:
             self._break(Lost(f"the server has not answered for {silent:.0f} s"))
         else:
-            self._watch = self.loop.call_later(SILENCE_SECONDS - silent, self._look)
+            self._watch = self.loop.call_later(self._silence - silent, self._look)
 
     def _break(self, lost: Lost) -> None:
         if self.lost is None:
@@ -221,6 +234,10 @@ class Link:
     def close(self) -> None:
         """End the session; what is under way is lost."""
         self._break(Lost("the journal was closed"))
+
+
+def _nobody(_answers: list[Answer], _error: Exception | None) -> None:
+    """Nobody waits for the answer."""
 
 
 def _text(data: Any) -> str:

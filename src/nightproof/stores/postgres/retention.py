@@ -6,8 +6,6 @@ from nightproof.stores.postgres.schedules import COLLECTED
 from nightproof.stores.postgres.session import Transaction
 
 _LOCK = "SELECT status IN ('running', 'parked') FROM run WHERE id = $1 FOR UPDATE"
-_LONG = "SELECT set_config('statement_timeout', '600000', true)"
-"""A run of a million items is still removed in one transaction."""
 _TABLES = ("attempt", "signal", "blob_use", "outcome")
 FORGET_RECEIPTS = "DELETE FROM receipt WHERE at < now() - interval '1 day'"
 
@@ -18,16 +16,17 @@ async def delete(transaction: Transaction, run: int) -> int:
     row = await transaction.one(_LOCK, run)
     if row is None or row[0]:
         return -1
+    # A run of a million items is still removed in one transaction.
+    await transaction.lengthily()
     answers = await transaction.each(
         [
-            (_LONG, ()),
             ("DELETE FROM entry WHERE run = $1", (run,)),
             *((f"DELETE FROM {table} WHERE run = $1", (run,)) for table in _TABLES),
             (COLLECTED, (run,)),
             ("DELETE FROM run WHERE id = $1", (run,)),
         ]
     )
-    return answers[1].count
+    return answers[0].count
 
 
 async def forget_boots(transaction: Transaction, before: int) -> None:

@@ -18,7 +18,8 @@ from nightproof.model import clock
 from nightproof.stores.postgres import trouble
 from nightproof.stores.postgres.connecting import connect
 from nightproof.stores.postgres.link import Answer, Link, Statement
-from nightproof.stores.postgres.schema import VERSION, migrations
+from nightproof.stores.postgres.migrating import migrate
+from nightproof.stores.postgres.schema import VERSION
 from nightproof.stores.postgres.target import Target
 from nightproof.stores.postgres.trouble import AGAIN, Lost, Refused
 from nightproof.stores.postgres.values import Row, Value
@@ -34,6 +35,8 @@ TRIES: Final = 6
 """How often a transaction that the server refused for others' sake is tried."""
 LOCK_MS: Final = 10_000
 STATEMENT_MS: Final = 60_000
+LONG_SECONDS: Final = 600.0
+"""How long removing one large run may take."""
 IDLE_MS: Final = 30_000
 """A transaction whose process went away holds its locks for so long at most."""
 _RECEIPT = "INSERT INTO receipt (id) VALUES ($1) ON CONFLICT DO NOTHING"
@@ -94,6 +97,11 @@ class Transaction:
     async def run(self, sql: str, *values: Value) -> int:
         """How many rows a statement has changed."""
         return (await self._link.ask([(sql, values)]))[0].count
+
+    async def lengthily(self) -> None:
+        """From here on a statement of this transaction may take minutes."""
+        self._link.allow(LONG_SECONDS + 15)
+        await self.all(_LONG, str(int(LONG_SECONDS * 1000)))
 
     async def each(self, statements: list[Statement]) -> list[Answer]:
         """Several statements in one message."""
@@ -208,24 +216,25 @@ class Session:
         durable: bool,
     ) -> T:
         """One try; a result in `kept` says that an earlier COMMIT has an unknown outcome."""
-        link: Link | None = await self._linked()
-        assert link is not None
+        used = await self._linked()
+        link: Link | None = used
         committing = False
         try:
-            begun = await link.ask([*self.begin(durable), (_RECEIPT, (number,))])
+            begun = await used.ask([*self.begin(durable), (_RECEIPT, (number,))])
             if not begun[-1].count and kept:
                 return kept[0]
             kept.clear()
-            result = await act(Transaction(link))
+            result = await act(Transaction(used))
             kept.append(result)
             committing = True
-            await link.ask([_COMMIT])
+            await used.ask([_COMMIT])
             committing = False
             link = None
             return result
         finally:
             if link is not None and link.lost is None and not committing:
                 link.send([_ROLLBACK], _nobody)
+            used.allow(None)
 
     def begin(self, durable: bool = True) -> list[Statement]:
         """What opens a transaction; `durable` ones wait for the disk whatever the setting."""
@@ -328,8 +337,6 @@ class Session:
             if refused.code not in ("42P01", "3F000"):
                 raise
             found = 0
-            if self.pooled:
-                link.ask([_ROLLBACK])
         if found > VERSION:
             raise StoreTooNew(
                 f"the journal {self.target.url} has schema version {found}; this nightproof "
@@ -342,22 +349,7 @@ class Session:
                 "The first run writes it.",
             )
         if self.writes and found < VERSION:
-            await self._migrate(link)
-
-    async def _migrate(self, link: Link) -> None:
-        """Bring the schema forward; of processes that come at once, one does it."""
-        schema = self.target.schema
-        begin = [*self.begin(), ("SELECT pg_advisory_xact_lock(hashtext($1))", (self.channel,))]
-        await link.ask(begin)
-        has = "SELECT 1 FROM pg_namespace WHERE nspname = $1"
-        if not (await link.ask([(has, (schema,))]))[0].rows:
-            await link.ask([(f'CREATE SCHEMA "{schema}"', ())])
-        await link.ask([(_MIGRATION, ())])
-        [row] = (await link.ask([("SELECT coalesce(max(version), 0) FROM migration", ())]))[0].rows
-        for version, statements in migrations(row[0]):
-            done = ("INSERT INTO migration (version) VALUES ($1)", (version,))
-            await link.ask([*((sql, ()) for sql in statements), done])
-        await link.ask([_COMMIT])
+            await migrate(link, self.target.schema, self.begin())
 
     def _settings(self, local: bool, durable: bool, level: str = "") -> Statement:
         level = level or ("on" if durable else "off")
@@ -378,11 +370,8 @@ class Session:
             self.heard()
 
 
+_LONG = "SELECT set_config('statement_timeout', $1, true)"
 _SYNCHRONOUS = "SELECT set_config('synchronous_commit', $1, true)"
-_MIGRATION = (
-    "CREATE TABLE IF NOT EXISTS migration (version integer PRIMARY KEY, "
-    "at timestamptz NOT NULL DEFAULT now())"
-)
 
 
 def _nobody(_answers: list[Answer], _error: Exception | None) -> None:

@@ -23,7 +23,7 @@ _DEFAULTS: Final = {
     "tcp_user_timeout": "25000",
 }
 _SHAPE: Final = "Write postgresql://user:password@host:5432/database, with ?schema=NAME if wanted."
-_SCHEMA = re.compile(r"[a-z_][a-z0-9_]{0,62}")
+_SCHEMA = re.compile(r"[a-z_][a-z0-9_]{0,49}")
 
 
 class Target(NamedTuple):

@@ -36,7 +36,7 @@ class Refused(Exception):
         self.message = message
 
 
-AGAIN: Final = frozenset({"40001", "40P01", "55P03", "57014", "25P02"})
+AGAIN: Final = frozenset({"40001", "40P01", "55P03", "25P02"})
 """Refusals after which the same transaction may be tried again."""
 GONE: Final = re.compile(r"57P0[1235]|08...|25P0[34]")
 """Refusals that end the connection; a commit under way has an unknown outcome."""
@@ -138,7 +138,7 @@ def explained(url: str, code: str, message: str) -> NightproofError:
             f"{url} has no connection to spare: {said}",
             "Raise max_connections, use a pooler, or run fewer processes at once.",
         )
-    if code in AGAIN:
+    if code in AGAIN or code == "57014":
         return StoreBusy(
             f"the journal {url} kept something locked for too long: {said}",
             "pg_stat_activity and pg_locks say which session holds it.",
