@@ -159,3 +159,14 @@ def test_lines_that_mean_nothing_here_are_passed_over(trace):
     with Path(trace._file).open("ab") as file:
         file.write(b"no line of strace\n\xff\xfe\n")
     assert trace.named() == []
+
+
+def test_what_our_own_clients_ask_is_noise(trace):
+    """By name or by address, at that port only, and only in our own process."""
+    asked = (
+        'connect(5<TCP:[1]>, {sa_family=AF_INET, sin_port=htons(%d), sin_addr=inet_addr("%s")}, 16)'
+        " = 0"
+    )
+    trace.own([], [("localhost", 5432)])
+    trace.lines(asked % (5432, "127.0.0.1"), asked % (5433, "127.0.0.1"))
+    assert trace.named() == [("host", "127.0.0.1:5433")]

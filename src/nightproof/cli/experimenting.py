@@ -21,6 +21,7 @@ from nightproof.drift.factors import Staging
 from nightproof.drift.goal import Goal, Outcome, judged
 from nightproof.errors import NightproofError, UsageError
 from nightproof.provenance.isolation.surroundings import carried, declared, fixed
+from nightproof.stores.files import FileBlobs
 
 AT_ONCE = 2
 LEAST_SECONDS = 60.0
@@ -130,6 +131,7 @@ class Laboratory:
             "offer": {"runs": [a.id, b.id], "world": a.id if "world" in staging.a else b.id},
             "rules": list(self._found.rules),
             "files": dict(staging.files),
+            "given": "",
             "clock": staging.clock,
             "still": staging.still,
             "texts": dict(staging.texts),
@@ -139,7 +141,16 @@ class Laboratory:
             "scratch": str(scratch),
         }
 
+    def _give(self, plan: dict[str, Any]) -> None:
+        """Files that are in an object store are laid beside the experiment."""
+        if app.blobs_folder(self._settings) is None:
+            plan["given"] = str(Path(plan["scratch"], "given"))
+            kept, given = app.open_blobs(self._settings), FileBlobs(plan["given"], durable=False)
+            for digest in filter(None, plan["files"].values()):
+                given.put(kept.get(digest))
+
     def _start(self, plan: dict[str, Any], staging: Staging) -> dict[str, Any]:
+        self._give(plan)
         environ = dict(self.environ)
         for name, value in staging.variables.items():
             if value is None:

@@ -150,8 +150,10 @@ class Stage:
         self.own = self.settings.override(**own, durability="normal", witness=False)
         blobs = app.open_blobs(self.settings)
         self.offered = asyncio.run(offer(app.open_reader(self.settings), plan["offer"], self.goal))
+        # A client of object stores has threads: none before the namespace and the forks.
+        files = FileBlobs(plan["given"]) if plan["given"] else blobs
         self.contents = {
-            name: None if digest is None else blobs.get(digest)
+            name: None if digest is None else files.get(digest)
             for name, digest in plan["files"].items()
         }
         self.blobs = blobs
@@ -245,9 +247,8 @@ def _nothing() -> None:
 
 def _each(stage: Stage) -> list[dict[str, Any]]:
     """Every run in a process forked from this one, so that none sees what another left."""
-    remote = app.blobs_folder(stage.settings) is None
-    if threading.active_count() > 1 or stage.plan["runs"] == 1 or remote:
-        # A fork of a process with threads may hang; a client of object stores has some.
+    if threading.active_count() > 1 or stage.plan["runs"] == 1:
+        # A fork of a process with threads may hang.
         return [stage.run(number) for number in range(stage.plan["runs"])]
     found = []
     for number in range(stage.plan["runs"]):

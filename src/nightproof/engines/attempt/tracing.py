@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable, Mapping
 from functools import wraps
 from pathlib import Path
@@ -37,7 +38,7 @@ class Tracing:
         trace, run = strace.trace, self._run
         if trace is None:
             return []
-        trace.own(_ours(run))
+        trace.own(_ours(run), _our_hosts(run))
         outermost = run.row.parent is None
         since = trace.began if outermost else self._begun
         found = await asyncio.to_thread(trace.sounds, since, self._begun, run.row.id)
@@ -98,3 +99,16 @@ def _ours(run: Attempt) -> list[str]:
     journal = [store + end for end in ("", "-wal", "-shm", "-journal")] if store[:1] == "/" else []
     root = str(getattr(run.ledger.blobs, "root", ""))
     return [*journal, root, str(Path(run.engine.artifacts_root))]
+
+
+def _our_hosts(run: Attempt) -> list[tuple[str, int]]:
+    """The servers of journal and blobs, each with its port."""
+    found: list[tuple[str, int]] = list(getattr(run.ledger.blobs, "hosts", ()))
+    scheme, _, rest = run.settings.store.partition("://")
+    if scheme in ("postgresql", "postgres"):
+        servers = re.split(r"[/?#]", rest, maxsplit=1)[0].rpartition("@")[2]
+        for server in filter(None, servers.split(",")):
+            host, _, port = server.rpartition(":") if server[-1:] != "]" else (server, "", "")
+            name = host or server.rstrip(":")
+            found.append((name.strip("[]"), int(port) if host and port.isdigit() else 5432))
+    return found

@@ -9,8 +9,10 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import socket
 import sys
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -91,14 +93,20 @@ class Trace:
         self._births: dict[int, tuple[float, int]] = {}
         self._written: set[str] = set()
         self._heard: set[str] = set()
+        self._hosts: set[tuple[str, int]] = set()
+        self._asked_by_us: set[str] = set()
 
     def listen(self) -> None:
         """Hear from now on what Python tells of by itself."""
         sys.addaudithook(self._hear)
 
-    def own(self, folders: Iterable[str]) -> None:
-        """Files in `folders` are nightproof's own."""
+    def own(self, folders: Iterable[str], hosts: Iterable[tuple[str, int]] = ()) -> None:
+        """Files in `folders` are nightproof's own, and so is what it asks `hosts` (and ports).
+
+        Clients that are no Python connect to addresses: those of the hosts as they are now.
+        """
         self._ours += tuple(one.rstrip("/") for one in folders if one)
+        self._hosts.update(hosts)
 
     def sounds(self, since: float, begun: float, run: int = 0) -> list[Sound]:
         """What was read between `since` and now, for the steps that `spans` place it in; blocks.
@@ -107,6 +115,8 @@ class Trace:
         whose thread started it. What a step of another run read is left to that run.
         """
         self._read_on()
+        while self._hosts:
+            self._asked_by_us.update(_names_of(*self._hosts.pop()))
         found = []
         for act in self._acts:
             if act.at >= since and not self._is_noise(act):
@@ -233,7 +243,7 @@ class Trace:
     def _is_noise(self, act: Act) -> bool:
         own = act.pid in self._threads
         if act.what == "host":
-            return own and act.name in self._heard
+            return own and (act.name in self._heard or act.name in self._asked_by_us)
         path = os.path.normpath(act.name)
         if any(path == one or path.startswith(one + "/") for one in self._ours):
             return True
@@ -250,6 +260,16 @@ class Trace:
         if own and act.what == "folder":
             return path + "/" in self._heard or path in sys.path_importer_cache
         return own and path in self._heard
+
+
+def _names_of(host: str, port: int) -> Iterator[str]:
+    """How the trace may name a host: by its name, or by any of its addresses."""
+    names = {host}
+    with suppress(OSError, UnicodeError):
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        names |= {str(address[4][0]) for address in found}
+    for name in names:
+        yield f"[{name}]:{port}" if ":" in name else f"{name}:{port}"
 
 
 def _joined(folder: str | None, path: str) -> str:

@@ -34,6 +34,19 @@ class Address(NamedTuple):
     shown: str
     """For people: without options and secrets."""
 
+    @property
+    def hosts(self) -> tuple[tuple[str, int], ...]:
+        """The server and its port, as far as the URL and the environment tell."""
+        region = self.options.get("region") or os.environ.get("AWS_REGION", "us-east-1")
+        known = {
+            "s3": f"https://s3.{region}.amazonaws.com",
+            "gs": "https://storage.googleapis.com",
+            "az": f"https://{self.options.get('account', '')}.blob.core.windows.net",
+        }
+        parts = urlsplit(self.options.get("endpoint") or known.get(self.kind, ""))
+        usual = 80 if parts.scheme == "http" else 443
+        return ((parts.hostname, parts.port or usual),) if parts.hostname else ()
+
 
 def parse(url: str) -> Address:
     """Read the URL; what it leaves out is the client's to find in the environment.

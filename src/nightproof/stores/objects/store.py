@@ -171,6 +171,11 @@ class ObjectBlobs:
         return took, clock.now().timestamp() - _modified(known)
 
     @property
+    def hosts(self) -> tuple[tuple[str, int], ...]:
+        """The server that is asked, and its port: what a trace may see besides the job's."""
+        return self.address.hosts
+
+    @property
     def _client(self) -> Client:
         with self._opening:
             if self._opened is None:
