@@ -211,7 +211,8 @@ def test_a_client_outlives_the_server(tmp_path):
             server.start()
             name = parked.json["run"]
             assert f"nightproof resume {name}" in place("signal", name, "go", '"anew"').err
-            resumed = place("resume", name, "--engine", "temporal", "--json")
+            resumed = place("resume", name, "--json")
             assert (resumed.code, resumed.json["result"]) == (0, "heard anew"), resumed.err
+            assert place("show", name, "--json").json["engine"] == "temporal"
         finally:
             place.close()

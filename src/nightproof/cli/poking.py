@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from nightproof import app
 from nightproof.cli.session import note
 from nightproof.config import Settings
 from nightproof.errors import AlreadyRunning, EngineError
 from nightproof.journal.protocol import Journal
-from nightproof.journal.records import Finish, LaneBatch, Owner, RunRow, Wanted
+from nightproof.journal.records import LOST, Finish, LaneBatch, Owner, RunRow, Wanted
 from nightproof.model import clock, identity
 from nightproof.model.states import RunStatus
 
@@ -56,6 +58,16 @@ async def take_back(journal: Journal, settings: Settings, row: RunRow) -> RunRow
     return await give_back(journal, row)
 
 
+async def free_if_lost(settings: Settings, row: RunRow) -> None:
+    """Give a run back whose workflow Temporal has lost; nothing where that cannot be known now."""
+    journal = app.open_journal(settings)
+    try:
+        with suppress(EngineError, AlreadyRunning):
+            await take_back(journal, settings, row)
+    finally:
+        await journal.close()
+
+
 async def give_back(journal: Journal, row: RunRow) -> RunRow:
     """Take a run from a workflow that is no more, so that anybody can resume it."""
     want = Wanted(
@@ -66,7 +78,7 @@ async def give_back(journal: Journal, row: RunRow) -> RunRow:
     if not claimed.owned:  # somebody was quicker, or it is over
         return claimed.run
     status = row.status if row.status is RunStatus.PARKED else RunStatus.RUNNING
-    done = Finish(status, clock.now_ms(), "lost by Temporal", wake=row.wake, waiting=row.waiting)
+    done = Finish(status, clock.now_ms(), LOST, wake=row.wake, waiting=row.waiting)
     answer = journal.commit([LaneBatch(row.id, claimed.run.token, (), (done,))])
     if not isinstance(answer, frozenset):
         await answer

@@ -8,7 +8,7 @@ from nightproof.cli.session import note
 from nightproof.errors import NotFound
 from nightproof.journal.lease import Possession, possession
 from nightproof.journal.protocol import Journal
-from nightproof.journal.records import RunFilter, RunRow
+from nightproof.journal.records import RunFilter, RunRow, was_distant
 from nightproof.model import clock
 from nightproof.model.states import RunStatus
 from nightproof.serving.recovery import recoverable
@@ -20,12 +20,11 @@ def level(row: RunRow) -> str:
     return str(json.loads(row.options or b"{}").get("isolate") or "L0")
 
 
-async def was_distant(journal: Journal, row: RunRow) -> bool:
+async def is_distant(journal: Journal, row: RunRow) -> bool:
     """Whether the last attempt at a run was on Temporal."""
     if row.owner is not None:
         return row.owner.is_workflow
-    attempts = await journal.attempts(row.id)
-    return bool(attempts) and attempts[-1].process.is_workflow
+    return was_distant(await journal.attempts(row.id))
 
 
 async def all_due(journal: Journal, lease_ms: int) -> list[RunRow]:

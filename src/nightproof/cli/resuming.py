@@ -146,7 +146,7 @@ def _each(night: Night, output: Output, rows: list[RunRow], strict: bool, alike:
 def _go_on(night: Night, row: RunRow, strict: bool, engine: str | None = None) -> Outcome:
     there = engine == "temporal"
     if engine is None:
-        there = night.do(resumable.was_distant(night.journal, row))
+        there = night.do(resumable.is_distant(night.journal, row))
     elif not there and row.owner is not None and row.owner.is_workflow:
         from nightproof.cli import poking  # for runs that Temporal has
 

@@ -19,6 +19,9 @@ from nightproof.model import clock
 GRACE_SECONDS = 1.0
 """A run without an owner gets so long to be taken over before the watch ends."""
 
+ASK_SECONDS = 20.0
+"""How often Temporal is asked whether it still has the run."""
+
 
 @dataclass
 class Counted:
@@ -74,8 +77,15 @@ async def _watch(session: Session, name: str, interval: float) -> views.RunSumma
     before = {step.step: step.done for step in first}
     printed = 0
     quiet_since: float | None = None
+    asked = clock.monotonic()
     while True:
         row = await views.open_run(reader, row.name)
+        distant = row.owner is not None and row.owner.is_workflow
+        if distant and clock.monotonic() - asked > ASK_SECONDS:
+            from nightproof.cli import poking  # for runs that Temporal has
+
+            await poking.free_if_lost(session.settings(), row)
+            asked = clock.monotonic()
         if bars is not None:
             await count(reader, row, state, before)
         elif not session.json:

@@ -188,6 +188,16 @@ class AttemptRow(NamedTuple):
     process: ProcessIdentity
 
 
+LOST = "lost by Temporal"
+"""The outcome of an attempt that did nothing but give a run back whose workflow is no more."""
+
+
+def was_distant(attempts: Sequence[AttemptRow]) -> bool:
+    """Whether the last of these attempts at a run was on Temporal."""
+    real = [one for one in attempts if one.outcome != LOST]
+    return bool(real) and real[-1].process.is_workflow
+
+
 class SignalRow(NamedTuple):
     """A signal that was sent to a run and not yet taken."""
 

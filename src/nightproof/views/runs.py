@@ -9,7 +9,7 @@ from nightproof.config import redacted
 from nightproof.errors import NotFound
 from nightproof.journal.lease import Possession, possession
 from nightproof.journal.protocol import Reader
-from nightproof.journal.records import AttemptRow, RunFilter, RunRow
+from nightproof.journal.records import AttemptRow, RunFilter, RunRow, was_distant
 from nightproof.model import clock
 from nightproof.model.states import Kind, RunStatus
 from nightproof.provenance.manifest.making import EVENT, manifest_of
@@ -156,10 +156,9 @@ async def summary(reader: Reader, row: RunRow) -> RunSummary:
     attempts = await reader.attempts(row.id)
     error = parsed(row.error)
     shown = view(row)
-    distant = bool(attempts) and attempts[-1].process.is_workflow
     return RunSummary(
         run=shown,
-        engine="temporal" if distant else "embedded",
+        engine="temporal" if was_distant(attempts) else "embedded",
         contract=parsed(row.contract),
         result=parsed(row.result),
         result_blob=row.result_blob,

@@ -208,13 +208,7 @@ class Engine:
         while not claimed.owned and claimed.run.status is not RunStatus.COMPLETED:
             row = claimed.run
             if row.id in self.live or not await gone(self.journal, row, self.settings.lease):
-                raise AlreadyRunning(
-                    f"run {row.name} is already running on "
-                    f"{row.owner.label if row.owner else 'another process'}",
-                    f"Follow it with `nightproof watch {row.name}`; it is taken over by the next "
-                    "`nightproof run` or `resume` when that process dies.",
-                    run=row.name,
-                )
+                raise _already_running(row)
             # A replicate that was just made must not become the next one.
             again = want._replace(replicate=row.replicate)
             claimed = await self.journal.claim(again, self._owner, takeover=row.token)
@@ -287,6 +281,18 @@ class Engine:
         self._heartbeat.close()
         self.threads.close()
         await self.journal.close()
+
+
+def _already_running(row: RunRow) -> AlreadyRunning:
+    after = "it is taken over by the next `nightproof run` or `resume` when that process dies."
+    if row.owner is not None and row.owner.is_workflow:
+        after = f"`nightproof cancel {row.name}` ends it there."
+    return AlreadyRunning(
+        f"run {row.name} is already running on "
+        f"{row.owner.label if row.owner else 'another process'}",
+        f"Follow it with `nightproof watch {row.name}`; {after}",
+        run=row.name,
+    )
 
 
 def _remembered(launch: Launch) -> bytes:
