@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from nightproof.engines.attempt import effects, mapper, steps
+from nightproof.engines.attempt import effects, mapper, owning, steps
 from nightproof.engines.attempt.ledger import Ledger
-from nightproof.engines.embedded import engine
 from nightproof.journal.commit import Committed, Lane
 from nightproof.journal.lease import Possession
 from nightproof.journal.records import Entry, Settle
@@ -48,7 +47,7 @@ def by_position() -> None:
 
 def no_fencing() -> None:
     """Whoever comes owns the run, and nobody's writes are refused."""
-    engine.possession = lambda *_: Possession.DEAD
+    owning.possession = lambda *_: Possession.DEAD
     no_token()
 
 
