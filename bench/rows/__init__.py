@@ -7,6 +7,7 @@ from bench.rows.footprint import FOOTPRINT
 from bench.rows.postgres import POSTGRES
 from bench.rows.recovery import RECOVERY
 from bench.rows.startup import STARTUP
+from bench.rows.temporal import TEMPORAL
 from bench.rows.throughput import THROUGHPUT
 from bench.rows.values import VALUES
 from bench.spec import Row
@@ -19,4 +20,5 @@ ROWS: tuple[Row, ...] = (
     *FOOTPRINT,
     *ENVIRONMENT,
     *POSTGRES,
+    *TEMPORAL,
 )
