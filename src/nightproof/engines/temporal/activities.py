@@ -22,7 +22,7 @@ from nightproof.durable.context import current
 from nightproof.durable.job import Job
 from nightproof.engines.attempt.ledger import brief
 from nightproof.engines.attempt.state import Options
-from nightproof.engines.temporal import calls, delivering, ending, pending
+from nightproof.engines.temporal import calls, delivering, ending, pending, recalling
 from nightproof.engines.temporal.beginning import Beginning, Verify
 from nightproof.engines.temporal.chunks import Chunk, together
 from nightproof.engines.temporal.heart import Heart, leaves
@@ -33,6 +33,7 @@ from nightproof.engines.temporal.messages import (
     FLUSH,
     OUTAGE,
     PAUSE,
+    RECALL,
     TAKE,
     UNKNOWN_STEP,
     ArtifactAsk,
@@ -41,6 +42,7 @@ from nightproof.engines.temporal.messages import (
     EndAsk,
     Head,
     PauseAsk,
+    RecallAsk,
     Refused,
     StepAsk,
     TakeAsk,
@@ -100,7 +102,8 @@ class Activities:
     def all(self) -> list[Callable[..., Any]]:
         """What a temporalio Worker registers."""
         return [
-            self.begin, self.take, self.artifact, self.pause, self.flush, self.end, self.call,
+            self.begin, self.recall, self.take, self.artifact, self.pause, self.flush, self.end,
+            self.call,
         ]  # fmt: skip
 
     async def warm(self) -> None:
@@ -138,6 +141,15 @@ class Activities:
             except NightproofError as error:
                 raise_outage(error)
                 return {"refused": refused(error)}
+
+    @activity.defn(name=RECALL)
+    async def recall(self, ask: RecallAsk) -> dict[str, Any]:
+        """Get what is on record and too long for the index."""
+
+        async def work(run: WorkerRun, _: Heart) -> dict[str, Any]:
+            return cast("dict[str, Any]", await recalling.recall(run, ask))
+
+        return await self._work(ask["head"], work, look_around=False)
 
     @activity.defn(name=TAKE)
     async def take(self, ask: TakeAsk) -> dict[str, Any]:

@@ -51,7 +51,15 @@ class Children:
                 raise child_failure(kept["run"], kept)
             counter.replayed += 1
             return job.result.decode(data)
+        if found is not None and (recalled := await run.record.recall(found)) is not None:
+            if "failed" in recalled:
+                kept = dict(recalled["failed"])
+                counter.failed += 1
+                raise child_failure(str(kept["run"]), kept)
+            counter.replayed += 1
+            return job.result.decode(recalled["ok"].encode())
         outcome = await self._outcome(job, contract)
+        run.news += 1
         name = run_name(job.name, contract.digest, run.facts["replicate"])
         inputs = json.dumps([name])
         if "error" in outcome:
@@ -61,13 +69,10 @@ class Children:
                 Pending(kind=Kind.FAILURE, fp=fp.hex(), output=json.dumps(kept), inputs=inputs)
             )
             raise child_failure(name, kept)
-        if found is None:
-            counter.executed += 1
-            run.asking.later(
-                Pending(kind=Kind.CHILD, fp=fp.hex(), output=outcome["result"], inputs=inputs)
-            )
-        else:
-            counter.replayed += 1  # its result is too large for the index
+        counter.executed += 1
+        run.asking.later(
+            Pending(kind=Kind.CHILD, fp=fp.hex(), output=outcome["result"], inputs=inputs)
+        )
         return job.result.decode(outcome["result"].encode())
 
     async def _outcome(self, job: Job[Any, Any], contract: Any) -> OutcomeAnswer:

@@ -90,6 +90,8 @@ class RecordPart(Protocol):
 
     def take(self, fp: bytes) -> Recorded | None: ...
 
+    async def recall(self, found: Recorded) -> StepAnswer | None: ...
+
     def know(self, step: Routine[..., Any]) -> int: ...
 
     def lost(self, found: Recorded, why: str) -> None: ...
@@ -137,6 +139,8 @@ class Execution(Protocol):
     """The workflows of children to cancel with this run."""
     halting: bool
     """No further activity may begin."""
+    news: int
+    """What this execution has added to the record."""
     retries: int
     divergences: list[dict[str, Any]]
     ending: Ending | None

@@ -230,6 +230,7 @@ class Chunks(Mapper):
         step, decode = self.step, self.step.result.decode
         progress = self._runtime.progress.of(step.name)
         progress.executed += answer.get("executed", 0)
+        self._runtime.news += answer.get("executed", 0)
         progress.replayed += answer.get("replayed", 0)
         progress.failed += answer.get("failed", 0)
         missing = set(answer.get("missing", ()))

@@ -11,6 +11,7 @@ from typing import Any, Literal, NotRequired, TypedDict
 from nightproof.model.fingerprint import fingerprint
 
 BEGIN, END = "nightproof.begin", "nightproof.end"
+RECALL = "nightproof.recall"
 TAKE, ARTIFACT = "nightproof.take", "nightproof.artifact"
 PAUSE, FLUSH = "nightproof.pause", "nightproof.flush"
 """Activity types of their own; every other one is the name of a step or effect."""
@@ -263,6 +264,20 @@ class ChunkAnswer(TypedDict, total=False):
     held: Held
     refused: Refused
     told: Told
+
+
+class RecallAsk(TypedDict):
+    """Get outcomes that are on record and too long for the index."""
+
+    head: Head
+    seqs: list[int]
+
+
+class RecallAnswer(TypedDict, total=False):
+    """``[seq, answer]`` of those that are there whole; others are left to their activities."""
+
+    found: list[tuple[int, StepAnswer]]
+    refused: Refused
 
 
 class TakeAsk(TypedDict):

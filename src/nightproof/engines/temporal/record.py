@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections import deque
 from typing import Any, cast
 
 from nightproof.engines.attempt.ledger import Ledger
 from nightproof.engines.temporal.execution import Execution
-from nightproof.engines.temporal.messages import BeginAnswer, change_fp
+from nightproof.engines.temporal.messages import (
+    RECALL,
+    BeginAnswer,
+    RecallAnswer,
+    StepAnswer,
+    change_fp,
+)
 from nightproof.journal.records import CodeRow, Recorded
+
+RECALLED = 500
+RECALLED_BYTES = 2 * 1024 * 1024
+RECALLED_BLOBS = 32
+"""So many outcomes, bytes and blobs come with one recall, at most."""
 
 
 class _NoLane:
@@ -27,6 +39,10 @@ class Record(Ledger):
             cast("Any", None), run.host.blobs, cast("Any", _NoLane()), begun["run"]["name"]
         )
         self._run = run
+        self._recalled: dict[bytes, StepAnswer] = {}
+        self._lost: set[bytes] = set()
+        self._long: deque[Recorded] | None = None
+        self._recalling = asyncio.Lock()
         self.strict = run.ask["strict"]
         self.damaged = begun.get("damaged", 0)
         self.undone = {bytes.fromhex(fp) for fp in begun.get("undone", ())}
@@ -34,10 +50,49 @@ class Record(Ledger):
             mark = bytes.fromhex(fp)
             data = None if output is None else output.encode()
             self.recorded[mark] = Recorded(seq, kind, code, mark, size, data, blob)
+        told = begun.get("told", {})
+        self.changed.update(told.get("changed", {}))
         self._codes = {
             int(number): CodeRow(int(number), name, digest)
             for number, (name, digest) in begun.get("codes", {}).items()
         }
+
+    async def recall(self, found: Recorded) -> StepAnswer | None:
+        """The outcome that :func:`short` does not have; None where it has to be worked out.
+
+        What was recorded after it comes along: a body mostly asks in the same order again,
+        and its history would grow by an activity for each.
+        """
+        async with self._recalling:
+            known = self._recalled.pop(found.fp, None)
+            if known is not None or found.fp in self._lost:
+                return known
+            wanted = self._following(found)
+            seqs = [one.seq for one in wanted]
+            answer: RecallAnswer = await self._run.asking.ask(
+                RECALL, {"seqs": seqs}, f"recall-{found.fp.hex()}", works=False
+            )
+            marks = {one.seq: one.fp for one in wanted}
+            for seq, one in answer["found"]:
+                self._recalled[marks.pop(seq)] = one
+            self._lost.update(marks.values())
+            return self._recalled.pop(found.fp, None)
+
+    def _following(self, found: Recorded) -> list[Recorded]:
+        wanted, size, blobs = [found], found.size, int(found.blob is not None)
+        if self._long is None:
+            long = (one for one in self.recorded.values() if short(one) is None)
+            self._long = deque(sorted(long, key=lambda one: one.seq))
+        for _ in range(len(self._long)):
+            one = self._long[0]
+            if one.fp not in self.recorded or one.fp in self._recalled:
+                self._long.popleft()
+                continue
+            size, blobs = size + one.size, blobs + (one.blob is not None)
+            if len(wanted) >= RECALLED or size > RECALLED_BYTES or blobs > RECALLED_BLOBS:
+                break
+            wanted.append(self._long.popleft())
+        return wanted
 
     def take(self, fp: bytes) -> Recorded | None:
         """What is on record of a call, once."""

@@ -74,6 +74,7 @@ class WorkflowRuntime:
         self.halting = False
         self.renewing = False
         self.resumed = begun.get("before") is not None
+        self.news = 0
         self.retries = 0
         self.undoable: list[Undo] = []
         self.artifacts: list[ArtifactNote] = []
@@ -122,9 +123,21 @@ class WorkflowRuntime:
             except CodecError as error:
                 self.record.lost(found, error.message)
             except LookupError:
-                pass  # an activity gets it from the record
+                answer = None if step.result.has_refs else await self.record.recall(found)
+                try:
+                    if answer is not None:
+                        return self._recalled(step, answer, parts, fp)
+                except CodecError as error:
+                    self.record.lost(found, error.message)
         step.arguments.refuse_unsendable(values)
         answer = await self.step(step, "step", parts, fp, before, "", known)
+        value = self.value_of(step, answer)
+        self.undo_later(step, parts, fp)
+        return value
+
+    def _recalled(
+        self, step: Step[..., Any], answer: StepAnswer, parts: list[bytes], fp: bytes
+    ) -> Any:
         value = self.value_of(step, answer)
         self.undo_later(step, parts, fp)
         return value
@@ -221,6 +234,7 @@ class WorkflowRuntime:
             value = routine.result.decode(text.encode()) if text else None
         if answer.get("executed"):
             counter.executed += 1
+            self.news += 1
         else:
             counter.replayed += 1
         return value
@@ -248,6 +262,8 @@ class WorkflowRuntime:
                 raise recorded_failure(effect, data, key)
             self.progress.of(effect.name).replayed += 1
             return effect.result.decode(data) if data else None
+        if found is not None and (recalled := await self.record.recall(found)) is not None:
+            return self.value_of(effect, recalled, key)
         effect.arguments.refuse_unsendable(values)
         answer = await self.step(effect, "effect", parts, fp, before, key, known)
         return self.value_of(effect, answer, key)
@@ -340,7 +356,7 @@ class WorkflowRuntime:
 
     async def turn(self) -> None:
         """Wait here for ever where nothing may begin any more."""
-        if not self.renewing and self._long_history():
+        if not self.renewing and self.news and self._long_history():
             self.renewing = self.halting = True
             self.worked()
         if self.halting:
@@ -380,8 +396,4 @@ class WorkflowRuntime:
     async def body(self, contract: Any) -> Any:
         """Run the job's function with this run as its context."""
         current.set(cast("Any", self))
-        if self.job.normalise and not self.resumed:
-            names = [name for name, _ in self.job.normalise]
-            message = f"to be compared after normalising {', '.join(names)}"
-            self.note("normalise", {"names": names, "message": message})
         return await self.job.fn(contract)

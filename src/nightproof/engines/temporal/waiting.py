@@ -128,6 +128,7 @@ class Waiting:
         """
         run = self._run
         await run.turn()
+        run.news += 1
         self._serial += 1
         number = self._serial
         self._open[number] = (end, reason)
