@@ -25,6 +25,7 @@ from nightproof.model import clock, crash
 from nightproof.provenance import audit
 
 if TYPE_CHECKING:
+    from nightproof.cli.telling import Pings
     from nightproof.engines.temporal.connection import Connection
     from nightproof.engines.temporal.worker import Worker
 
@@ -131,9 +132,10 @@ async def _serve(
         targets={name: one.text for name, one in loaded.targets.items()},
     )  # fmt: skip
     late = timedelta(seconds=settings.late)
+    pings = _pings(settings, journal)
     working = worker.Worker(
         connection, activities, jobs, blobs, settings, slots=slots or worker.SLOTS,
-        fire=dispatching.Dispatcher(journal, loaded.schedules, late, begin),
+        fire=dispatching.Dispatcher(journal, loaded.schedules, late, begin), beside=pings,
     )  # fmt: skip
     _heed_signals(working)
     told = f"worker: {len(jobs)} jobs on {connection.address}"
@@ -144,6 +146,8 @@ async def _serve(
         ended = await working.run()
     finally:
         seen.cancel()
+        if pings is not None:
+            await pings.close()
         await activities.close()
     if not ended:
         note("left what did not end within its grace: other workers do it again")
@@ -151,6 +155,15 @@ async def _serve(
         os._exit(0)
     note("drained")
     return 0
+
+
+def _pings(settings: Settings, journal: Journal) -> Pings | None:
+    """What goes with runs, where that is configured."""
+    if not (settings.textfile or "ping" in settings.alerts):
+        return None
+    from nightproof.cli import telling  # for who has configured it
+
+    return telling.Pings(settings, journal)
 
 
 async def _keep(journal: Journal, connection: Connection, declared: Sequence[Declared]) -> None:

@@ -47,6 +47,10 @@ class Alongside:
         if self._settings.textfile:
             self._tasks.append(asyncio.ensure_future(self._keep()))
 
+    def take_over(self, row: RunRow) -> None:
+        """The attempt has begun in another process, which has said so."""
+        self._row = row
+
     async def end(self, status: RunStatus | None, told: str = "") -> None:
         """It is over, with this status of its run; None where it never came to a run."""
         for task in self._tasks[1:]:

@@ -15,6 +15,7 @@ from nightproof.blobs.protocol import Blobs
 from nightproof.config import Settings
 from nightproof.durable.job import Job
 from nightproof.engines.temporal.activities import Activities
+from nightproof.engines.temporal.beside import Beside, Telling
 from nightproof.engines.temporal.connection import Connection, refused
 from nightproof.engines.temporal.execution import host_of
 from nightproof.engines.temporal.firing import Fire, FireWorkflow, Firing
@@ -33,7 +34,7 @@ class Worker:
     """One process's share of the work on a task queue.
 
     `fire` fixes what runs for a time that a schedule is due at; without it this worker
-    starts no schedules. After :meth:`stop` what is under way may go on for the setting
+    starts no schedules. `beside` is told of runs that begin and end here. After :meth:`stop` what is under way may go on for the setting
     `grace`; what a map has not begun goes back to the queue at once.
     """
 
@@ -47,6 +48,7 @@ class Worker:
         *,
         slots: int = SLOTS,
         fire: Fire | None = None,
+        beside: Beside | None = None,
     ) -> None:
         self._connection = connection
         self._activities = activities
@@ -59,6 +61,7 @@ class Worker:
             connection.client,
             task_queue=queue,
             workflows=[JobWorkflow, FireWorkflow],
+            interceptors=[Telling(beside)] if beside is not None else [],
             activities=[*activities.all(), *([firing.fix] if firing else [])],
             # The journal decides what is replayed, so a job's body need not be kept from
             # anything; its module is loaded once, by this process.
