@@ -10,7 +10,6 @@ from nightproof.journal.commit import Answer
 from nightproof.journal.records import LaneBatch
 from nightproof.stores.postgres import writing
 from nightproof.stores.postgres.link import Answer as Said
-from nightproof.stores.postgres.link import Statement
 from nightproof.stores.postgres.session import Session, Transaction, receipt_number
 from nightproof.stores.postgres.trouble import AGAIN, Lost, Refused
 
@@ -30,11 +29,7 @@ class Commit:
         # In one order everywhere, so that no two processes wait for each other.
         self._batches = sorted(batches, key=_run) if len(batches) > 1 else batches
         self._receipt = receipt_number() if writing.has_receipt(batches) else None
-        self._statements: list[Statement] = []
-        self._heads: list[int] = []
-        for batch in self._batches:
-            self._heads.append(len(self._statements))
-            self._statements.extend(writing.lane(batch))
+        self._statements = writing.commit(self._batches)
         self._resolving: asyncio.Task[None] | None = None
         self.done = Answer(loop=asyncio.get_running_loop())
 
@@ -62,8 +57,8 @@ class Commit:
         """The runs whose first statement met no row."""
         refused = [
             batch.run
-            for batch, head in zip(self._batches, self._heads, strict=True)
-            if not answers[head].count
+            for batch, first in zip(self._batches, answers, strict=False)
+            if not first.count
         ]
         return frozenset(refused) if refused else _NONE
 

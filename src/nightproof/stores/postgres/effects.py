@@ -28,7 +28,7 @@ async def intend(
 ) -> tuple[EffectRow, bool]:
     """See :class:`nightproof.journal.protocol.Journal`."""
     values = (row.key, row.name, row.run, row.run_name, row.digest, row.inputs, row.at)
-    answers = await transaction.each([*writing.lane(batch), (_INTEND, values)])
+    answers = await transaction.each([*writing.commit([batch]), (_INTEND, values)])
     if not answers[0].count:
         raise LeaseLost("this attempt no longer owns its run; the effect was not tried")
     if answers[-1].count:

@@ -7,9 +7,11 @@ from nightproof.stores.postgres.session import Transaction
 _WAKE = (
     "WITH RECURSIVE up (id) AS (SELECT id FROM run WHERE id = $1 OR "
     "($2::text <> '' AND status = 'parked' AND position($2 IN waiting) > 0) UNION "
-    "SELECT parent FROM run JOIN up USING (id) WHERE parent IS NOT NULL) "
+    "SELECT parent FROM run JOIN up USING (id) WHERE parent IS NOT NULL), "
+    "locked AS (SELECT id FROM run WHERE id IN (SELECT id FROM up) ORDER BY id "
+    "FOR NO KEY UPDATE) "
     "UPDATE run SET wake = $3 WHERE status IN ('running', 'parked') "
-    "AND id IN (SELECT id FROM up)"
+    "AND id IN (SELECT id FROM locked)"
 )
 """Makes a run due, those that wait for the same decision, and those whose child it is.
 

@@ -7,7 +7,8 @@ could commit between the look at the token and the commit of what it let through
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from operator import itemgetter
+from typing import Any, Final
 from zlib import crc32
 
 from nightproof.journal.quotas import SpendQuota
@@ -100,6 +101,9 @@ _ENDED = (
 )
 
 
+_first = itemgetter(0)
+
+
 def one(entry: Entry, token: int) -> Statement:
     """A single entry with its fence: what a sequential job does most."""
     run, seq, kind, code, fp, at, took, inputs, output, blob, crc = entry
@@ -126,19 +130,48 @@ def _columns(entries: Sequence[Entry]) -> list[Value]:
     return [list(column) for column in columns]
 
 
-def lane(batch: LaneBatch) -> list[Statement]:
-    """The statements of a lane; the first one changes or returns no row where it is fenced."""
-    run, token, entries = batch.run, batch.token, batch.entries
-    if not batch.shared and not batch.writes and entries:
-        return [many(run, token, entries)]
-    statements: list[Statement] = [(FENCE, (run, token))]
-    if entries and batch.shared:
-        statements.append((SHARED, (run, token, *_columns(entries))))
-    elif entries:
-        statements.append(many(run, token, entries))
-    for write in batch.writes:
+def commit(batches: Sequence[LaneBatch]) -> list[Statement]:
+    """The statements of a commit: first one for each lane, then the rest.
+
+    The first of a lane changes or returns no row where the lane is fenced off. Rows that
+    processes share are touched in one order everywhere, so that none waits for another
+    that waits for it.
+    """
+    statements = [_head(batch) for batch in batches]
+    writes: list[tuple[Any, int, int, Write]] = []
+    for batch in batches:
+        run, token = batch.run, batch.token
+        if batch.entries and (batch.shared or batch.writes):
+            if batch.shared:
+                statements.append((SHARED, (run, token, *_columns(batch.entries))))
+            else:
+                statements.append(many(run, token, batch.entries))
+        writes.extend((_order(run, write), run, token, write) for write in batch.writes)
+    if len(writes) > 1:
+        writes.sort(key=_first)
+    for _, run, token, write in writes:
         statements.extend(_write(run, token, write))
     return statements
+
+
+def _head(batch: LaneBatch) -> Statement:
+    if batch.entries and not batch.shared and not batch.writes:
+        return many(batch.run, batch.token, batch.entries)
+    return FENCE, (batch.run, batch.token)
+
+
+def _order(run: int, write: Write) -> tuple[Any, ...]:
+    if isinstance(write, CodeRow):
+        return 0, write.id
+    if isinstance(write, UseBlob):
+        return 1, write.digest, run
+    if isinstance(write, Settle):
+        return 2, write.key
+    if isinstance(write, SpendQuota):
+        return 3, write.quota, write.what, write.sharer, write.until
+    if isinstance(write, TakeSignal):
+        return 4, write.id
+    return 6 if isinstance(write, Finish) else 5, run
 
 
 def _write(run: int, token: int, write: Write) -> list[Statement]:
