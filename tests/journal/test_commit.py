@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from nightproof.errors import LeaseLost, StoreFull
-from nightproof.journal.commit import GroupCommit
+from nightproof.journal.commit import Answer, GroupCommit
 from nightproof.journal.records import event
 
 
@@ -132,5 +132,38 @@ def test_a_cancelled_waiter_does_not_cancel_the_commit():
         assert isinstance(found[0], asyncio.CancelledError)
         assert found[1:] == ["written", "written"]
         assert journal.commits == [[[0, 1, 2]]]
+
+    asyncio.run(main())
+
+
+def test_the_answer_of_a_server_is_heard_in_the_turn_that_it_comes_in():
+    """A step that runs alone is sent at once, and goes on in the next turn of the loop."""
+
+    class Server:
+        commits_inline = False
+
+        def __init__(self):
+            self.sent = []
+
+        def commit(self, batches):
+            self.sent.append((batches, Answer(loop=asyncio.get_running_loop())))
+            return self.sent[-1][1]
+
+    async def main():
+        server = Server()
+        commits = GroupCommit(server, asyncio.get_running_loop())
+        lane = commits.lane(1, 1, -1)
+        first = lane.append_alone(entry(lane))
+        assert len(server.sent) == 1
+        second = lane.append_alone(entry(lane))
+        assert len(server.sent) == 1
+        server.sent[0][1].set_result(frozenset())
+        assert first.done()
+        assert not second.done()
+        await asyncio.sleep(0)
+        assert [one.seq for one in server.sent[1][0][0].entries] == [1]
+        server.sent[1][1].set_exception(StoreFull("full"))
+        with pytest.raises(StoreFull):
+            await second
 
     asyncio.run(main())

@@ -197,7 +197,7 @@ def test_an_answer_that_is_lost_is_read_back(postgres_schema, wire, act):
     assert two[1] == one[1]
 
 
-@pytest.mark.parametrize("moment", ["before", "behind"])
+@pytest.mark.parametrize("moment", [pytest.param("before", marks=pytest.mark.drill), "behind"])
 @pytest.mark.parametrize("act", ACTS, ids=lambda act: act.__name__)
 def test_terminated_at_every_message(postgres_schema, postgres_server, monkeypatch, act, moment):
     """The session is ended by the server before, or right behind, each message of the act."""

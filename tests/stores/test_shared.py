@@ -250,14 +250,15 @@ def test_an_older_journal_that_is_only_read_has_no_shared_runs(tmp_path):
 
 def test_an_outcome_that_was_damaged_is_replaced(night):
     """It is not handed out, and the step that ran again for it may write another."""
-    if not night.url.startswith("sqlite"):
-        pytest.skip("this test damages a file's rows itself")
 
     async def test(journal):
         run = await begin(journal)
         await journal.share(*run, False)
         await commit(journal, run, entry(run[0], b"a"))
-        journal._db.execute("UPDATE entry SET output = x'00'")
+        if night.url.startswith("sqlite"):
+            journal._db.execute("UPDATE entry SET output = x'00'")
+        else:
+            await journal._session.once(lambda own: own.run("UPDATE entry SET output = ''"))
         assert await journal.recorded(run[0], [b"a"]) == {}
         await commit(journal, run, entry(run[0], b"a", b"2"))
         found = (await journal.recorded(run[0], [b"a"]))[b"a"]

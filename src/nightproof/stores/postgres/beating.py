@@ -25,6 +25,11 @@ class Beats:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._session = Session(target, "normal", writes=True)
 
+    def __del__(self) -> None:
+        # A journal whose event loop is gone is not closed.
+        if self._loop is not None and not self._loop.is_running():
+            self._loop.close()
+
     def pulse(self, owned: Mapping[int, int], lease_ms: int) -> frozenset[int]:
         """See :class:`nightproof.journal.protocol.Journal`. Raises StoreError."""
         with self._lock:
