@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from importlib.machinery import PathFinder
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from nightproof import app
 from nightproof.cli.reading import opened
@@ -22,7 +22,7 @@ from nightproof.provenance.snapshot import (
 )
 from nightproof.provenance.snapshot.compare import brief
 from nightproof.views import open_run
-from nightproof.views.environment import environment
+from nightproof.views.environment import environment, workers
 
 HERE = "here"
 DIFFERS = 3
@@ -36,6 +36,8 @@ class Side(NamedTuple):
     name: str
     target: str
     snapshot: Snapshot
+    workers: dict[str, dict[str, Any]] = {}  # noqa: RUF012 - nobody changes it
+    """The digests of each worker's, where several worked on the run."""
 
 
 def show(session: Session, run: str | None, verify: bool = False) -> int:
@@ -50,12 +52,16 @@ def show(session: Session, run: str | None, verify: bool = False) -> int:
     edits = sorted(item for item in found.strict if item.startswith("edited/")) if verify else []
     if session.json:
         name = None if run is None else side.name
-        emit({"run": name, "digests": found.digests, **found.document()})
+        several = {"workers": side.workers} if side.workers else {}
+        emit({"run": name, "digests": found.digests, **found.document(), **several})
         return DIFFERS if edits else 0
     for part, items in _parts(found).items():
         print(f"{part}  {found.digests[part]}")
         for item, value in sorted(items.items()):
             print(f"  {item}  {value}")
+    for worker, its in side.workers.items():
+        same = "the same" if its.get("strict") == found.digests["strict"] else "another"
+        print(f"worker  {worker}: {same}  {its.get('strict')}")
     if verify:
         hashed = found.host["installed/verified"]
         told = f"{len(edits)} edited" if edits else "all as they were installed"
@@ -123,7 +129,7 @@ def _recorded(session: Session, run: str) -> Side:
         reader = opened(session)
         row = await open_run(reader, run)
         found = await environment(reader, app.open_blobs(settings), row)
-        return Side(row.name, row.target, found)
+        return Side(row.name, row.target, found, await workers(reader, row))
 
     return asyncio.run(look())
 

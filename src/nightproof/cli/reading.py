@@ -175,6 +175,7 @@ def _extras(found: RunSummary, doing: WatchView | None) -> list[str]:
     lines += [f"  child     {name}" for name in found.children]
     lines += [f"  changed   the code of {one.get('what')}" for one in found.code_changes]
     lines += [f"  changed   {one.get('message')}" for one in found.environment_changes]
+    lines += [f"  worker    {worker}" for worker in found.workers]
     lines += [f"  prompt    {_prompt(one)}" for one in found.prompts]
     lines += [f"  model     {_model(one)}" for one in found.models]
     if found.witness is not None:

@@ -217,12 +217,13 @@ def _environment(
     sides: tuple[Side, Side],
     points: tuple[Point | None, Point | None],
 ) -> Environment:
-    a, b = (
-        _snapshot(chain, side, point)
+    found = [
+        _snapshots(chain, side, point)
         for chain, side, point in zip(chains, sides, points, strict=True)
-    )
-    if a is None or b is None:
+    ]
+    if not (found[0] and found[1]):
         return Environment(False, [], [], None)
+    a, b = _apart(*found)
     ours, theirs = _items(blobs, a), _items(blobs, b)
     known = [items for items in (ours, theirs) if items is not None]
     seeds = [items.strict.get("hashseed") for items in known]
@@ -257,15 +258,29 @@ def _idle(found: Sequence[Difference], a: Snapshot, b: Snapshot) -> frozenset[st
     )
 
 
-def _snapshot(chain: Sequence[Record], side: Side, point: Point | None) -> dict[str, Any] | None:
-    """The snapshot of the attempt that recorded the point, or of the run around it."""
+def _apart(
+    ours: list[dict[str, Any]], theirs: list[dict[str, Any]]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Of several workers on a side, those that differ most: nobody knows which had the step."""
+    pairs = [(a, b) for a in reversed(ours) for b in reversed(theirs)]
+    return max(
+        pairs,
+        key=lambda pair: [pair[0].get(part) != pair[1].get(part) for part in ("strict", "numeric")],
+    )
+
+
+def _snapshots(chain: Sequence[Record], side: Side, point: Point | None) -> list[dict[str, Any]]:
+    """The snapshots of the attempt that recorded the point, or of the run around it.
+
+    One, but where several workers were at it the last of each.
+    """
     for record in reversed(chain):
         at = point.at if point is not None else record.run.updated
         number = side.attempt if record is chain[-1] else record.attempt(at)
         notes = [note for n, note in record.notes("snapshot") if n == number]
         if notes:
-            return notes[-1]
-    return None
+            return list({str(note.get("worker", "")): note for note in notes}.values())
+    return []
 
 
 def _items(blobs: Blobs, note: dict[str, Any]) -> Snapshot | None:

@@ -13,6 +13,7 @@ from nightproof.journal.records import AttemptRow, RunFilter, RunRow, was_distan
 from nightproof.model import clock
 from nightproof.model.states import Kind, RunStatus
 from nightproof.provenance.manifest.making import EVENT, manifest_of
+from nightproof.provenance.snapshot.workers import Workers
 from nightproof.views.effects import EffectView, effects
 from nightproof.views.steps import StepCount, counts
 from nightproof.views.values import iso, parsed
@@ -82,6 +83,8 @@ class RunSummary:
     code_changes: list[dict[str, Any]]
     environment: dict[str, Any] | None
     """The digests of the last attempt's environment, and of the blob with its items."""
+    workers: dict[str, dict[str, Any]]
+    """The same of each worker, where several worked on the last attempt."""
     environment_changes: list[dict[str, Any]]
     models: list[dict[str, Any]]
     """Who was asked and who answered: requested, reported, status, provider and how often."""
@@ -171,7 +174,8 @@ async def summary(reader: Reader, row: RunRow) -> RunSummary:
         measures=told.measures,
         divergences=told.divergences,
         code_changes=told.changes,
-        environment=told.environment,
+        environment=told.snapshots.last,
+        workers=told.snapshots.several,
         environment_changes=told.environment_changes,
         models=list(told.models.values()),
         prompts=list(told.prompts.values()),
@@ -188,7 +192,7 @@ class _Told:
         self.measures: dict[str, float] = {}
         self.divergences: list[dict[str, Any]] = []
         self.changes: list[dict[str, Any]] = []
-        self.environment: dict[str, Any] | None = None
+        self.snapshots = Workers()
         self.environment_changes: list[dict[str, Any]] = []
         self.models: dict[tuple[Any, ...], dict[str, Any]] = {}
         self.prompts: dict[tuple[Any, ...], dict[str, Any]] = {}
@@ -209,7 +213,7 @@ class _Told:
         elif kind == "code-changed":
             self.changes.append(event)
         elif kind == "snapshot":
-            self.environment = event
+            self.snapshots.add(event)
             self.level = event.get("witness", self.level)
         elif kind == "witness":
             self.read(event)

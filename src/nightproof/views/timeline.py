@@ -114,7 +114,8 @@ def _event(data: dict[str, Any]) -> tuple[str, str]:
     if name == "code-changed":
         return name, f"the code of {data.get('what')} has changed since it was recorded"
     if name == "snapshot":
-        return name, f"in the environment {str(data.get('strict'))[:19]}"
+        worker = f" of {data['worker']}" if data.get("worker") else ""
+        return name, f"in the environment {str(data.get('strict'))[:19]}{worker}"
     if name == "effect-withheld":
         return (
             name,

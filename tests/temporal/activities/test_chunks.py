@@ -219,6 +219,23 @@ def test_a_cancelled_chunk_does_not_wait_for_ever(workers, beating, until):
     workers.run(test)
 
 
+def test_a_chunk_of_a_cancelled_run_is_cut_off_at_once(workers, beating, until):
+    """Whoever cancels a run does not wait for its items."""
+
+    async def test(worker):
+        await worker.begin(main, Night())
+        env = beating()
+        chunk = asyncio.create_task(worker.chunk(gated, list(range(9)), env, width=2))
+        await until(lambda: len(ran) >= 2)
+        await worker.activities.host.journal.request_cancel(worker.head["run"])
+        cancelled(env, cancel_requested=True)
+        answer = await chunk
+        assert answer["missing"] == list(range(9))
+
+    workers.given["grace"] = 1000.0
+    workers.run(test)
+
+
 def test_a_worker_that_leaves_hands_back_what_it_has_not_begun(workers, beating, until):
     """Items in flight end; where that takes too long, all that is not on record is missing."""
 

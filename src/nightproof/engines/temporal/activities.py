@@ -246,9 +246,8 @@ class Activities:
                 run.users += 1
                 await pending.write(run, head)
                 answer = await self._answer(run, work(run, heart))
-                if look_around:
-                    await run.surrounded()
-                if head["pending"] or not _is_pure(answer):
+                shown = look_around and await run.surrounded()
+                if shown or head["pending"] or not answer.get("pure"):
                     await run.ledger.written()
             except NightproofError as error:
                 self._drop_broken(run)
@@ -344,10 +343,6 @@ class Activities:
 
 async def _nothing(_: WorkerRun, __: Heart) -> dict[str, Any]:
     return {}
-
-
-def _is_pure(answer: dict[str, Any]) -> bool:
-    return bool(answer.get("pure"))
 
 
 def _leaving(group: BaseExceptionGroup[BaseException]) -> BaseException | None:

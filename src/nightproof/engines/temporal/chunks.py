@@ -118,11 +118,17 @@ class Chunk:
             except asyncio.CancelledError:
                 self._stopped = True
                 _taken_back()
-                # A worker that leaves has waited already.
-                patience = 0.0 if leaves() else self._run.settings.grace
+                # A worker that leaves has waited already; who cancels the run does not wait.
+                at_once = leaves() or await self._run_is_cancelled()
+                patience = 0.0 if at_once else self._run.settings.grace
                 continue
             if not done or any(task.exception() for task in done if not task.cancelled()):
                 return
+
+    async def _run_is_cancelled(self) -> bool:
+        """Not only this map, because an item of it has failed."""
+        run = self._run
+        return bool(await run.host.journal.cancelled([run.row.id]))
 
     async def _some(self, source: Iterator[Item]) -> None:
         """Item after item; the next one begins while the last one's commit is on its way."""

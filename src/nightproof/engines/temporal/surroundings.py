@@ -31,16 +31,20 @@ class WorkerEnvironment(Environment):
     def __init__(self, run: Attempt, environments: Environments) -> None:
         super().__init__(run, environments)
         self._seen: set[Any] = set()
+        self._settled = False
 
     def begin(self) -> None:
         """See to it that the snapshot is recorded."""
         if self._wanted:
             self._task = self._run.loop.create_task(self._record())
 
-    async def settle(self) -> None:
-        """Wait until it is recorded, but not for long: steps are what the worker is for."""
-        if self._task is not None and not self._task.done():
-            await asyncio.wait({self._task}, timeout=SHORT_SECONDS)
+    async def settle(self) -> bool:
+        """Wait until it is handed in, but not for long; whether there was anything to wait for."""
+        if self._settled or self._task is None:
+            return False
+        self._settled = True
+        await asyncio.wait({self._task}, timeout=SHORT_SECONDS)
+        return True
 
     def _compares(self) -> bool:
         return True
@@ -86,15 +90,19 @@ class WorkerWitness(Witness):
         if strict:
             self.judge_now(self._heard)
 
-    async def settle(self) -> None:
-        """Note what is new, so that it is on record before anybody hears of the result."""
+    async def settle(self) -> bool:
+        """Hand in what is new, before anybody hears of the result; whether there was anything."""
         if self._heard is None:
-            return
+            return False
         async with self._turn:
+            noted = False
             if self._task is not None and not self._task.done():
                 await asyncio.wait({self._task}, timeout=PATIENCE_SECONDS)
+                noted = True
             if self._something():
                 await self._note(clock.monotonic() + PATIENCE_SECONDS, polite=False)
+                noted = True
+            return noted
 
     def _looked_at(self, until: float, polite: bool) -> dict[str, Any] | None:
         note = super()._looked_at(until, polite)

@@ -342,10 +342,10 @@ class WorkerRun(Run):
         self.environment.begin()
         self.witness.begin()
 
-    async def surrounded(self) -> None:
-        """Have handed in what an activity has shown of its surroundings."""
-        await self.environment.settle()
-        await self.witness.settle()
+    async def surrounded(self) -> bool:
+        """Hand in what an activity has shown of its surroundings; whether it has."""
+        environment = await self.environment.settle()
+        return await self.witness.settle() or environment
 
     def depart(self) -> None:
         """Record and hear nothing more."""

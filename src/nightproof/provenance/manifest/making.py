@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import AsyncIterator
 from typing import Any
 
 from nightproof.journal.protocol import Reader
@@ -14,6 +15,7 @@ from nightproof.provenance.manifest.outside import MANIFEST, Outside, outside
 from nightproof.provenance.manifest.statement import Facts, manifest_path, parse
 from nightproof.provenance.manifest.steps import read_steps
 from nightproof.provenance.seeds import run_seed
+from nightproof.provenance.snapshot.workers import Workers
 from nightproof.provenance.witness.reads import Source
 
 EVENT = MANIFEST
@@ -31,7 +33,9 @@ async def gather(
     attempts = [_attempt(one) for one in await reader.attempts(row.id)]
     # The last one is this one, which is about to end.
     attempts[-1] |= {"finishedOn": _time(finished), "outcome": "completed"}
-    snapshot = await _last(reader, row.id, "snapshot")
+    snapshots = Workers()
+    async for note in _lines(reader, row.id, "snapshot"):
+        snapshots.add(note)
     taken = await outside(reader, blobs, row)
     return Facts(
         run=row.name,
@@ -44,7 +48,7 @@ async def gather(
         versions=versions(),
         dependencies=known(dependencies, taken),
         attempts=attempts,
-        environment=snapshot and {name: snapshot.get(name) for name in _SNAPSHOT},
+        environment=_environment(snapshots),
         outside=taken.sections(),
         started=_time(row.created),
         finished=_time(finished),
@@ -120,18 +124,39 @@ def manifest_of(path: str, sha256: str, said: dict[str, Any] | None, taken: set[
     return manifest_path(path, set(files)) if files.get(path) == sha256 else None
 
 
+def _environment(snapshots: Workers) -> dict[str, Any] | None:
+    if snapshots.last is None:
+        return None
+    several = [
+        {"worker": worker, **{name: one.get(name) for name in _SNAPSHOT}}
+        for worker, one in sorted(snapshots.several.items())
+    ]
+    found = {name: snapshots.last.get(name) for name in _SNAPSHOT}
+    return {**found, **({"workers": several} if several else {})}
+
+
 async def _last(reader: Reader, run: int, kind: str, after: int = -1) -> dict[str, Any] | None:
     """The newest log line of a kind behind sequence number `after`."""
-    found, mark = None, f'"{kind}"'.encode()
+    found = None
+    async for note in _lines(reader, run, kind, after):
+        found = note
+    return found
+
+
+async def _lines(
+    reader: Reader, run: int, kind: str, after: int = -1
+) -> AsyncIterator[dict[str, Any]]:
+    """The log lines of a kind behind sequence number `after`."""
+    mark = f'"{kind}"'.encode()
     while entries := await reader.entries(run, (Kind.EVENT,), after, _PAGE):
         for entry in entries:
             # Most log lines are something else; they need not be parsed to see that.
             if entry.output and mark in entry.output:
                 told = json.loads(entry.output)
-                found = told if told.get("kind") == kind else found
+                if told.get("kind") == kind:
+                    yield told
         after = entries[-1].seq
         await clock.turn()
-    return found
 
 
 def _time(ms: int) -> str:

@@ -50,7 +50,8 @@ pointers to one field the longer counts."""
 class Facts:
     """What a manifest says about a run. Times are RFC 3339, digests ``sha256:<hex>``.
 
-    `environment` is the snapshot of the last attempt, None where none was recorded.
+    `environment` is the snapshot of the last attempt, None where none was recorded; where
+    several workers made it, ``workers`` in it has that of each.
     """
 
     run: str
