@@ -134,6 +134,7 @@ async def plain(contract: Work) -> int:
 QUIET = {
     "alerts",
     "metrics",
+    "migrate",
     "runs",
     "show",
     "steps",

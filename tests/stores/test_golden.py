@@ -9,6 +9,8 @@ from pathlib import Path
 import apsw
 import pytest
 
+from nightproof.journal.records import RunFilter
+from nightproof.stores.sqlite import open_reader
 from nightproof.stores.sqlite.schema import MIGRATIONS, VERSION
 
 pytestmark = pytest.mark.sqlite_only
@@ -48,6 +50,30 @@ def test_a_journal_of_every_schema_is_replayed(night, golden_jobs, tmp_path, ver
     db = apsw.Connection(str(tmp_path / "journal.db"))
     assert db.execute("PRAGMA user_version").get == VERSION
     db.close()
+
+
+@pytest.mark.parametrize("version", [f"v{n}" for n in range(1, VERSION + 1)])
+def test_a_journal_of_every_schema_can_be_read_as_it_is(tmp_path, version):
+    """Whoever only looks changes nothing, and finds what was there."""
+    shutil.copy(GOLDEN / version / "journal.db", tmp_path)
+    before = (tmp_path / "journal.db").read_bytes()
+    reader = open_reader(str(tmp_path / "journal.db"), "")
+
+    async def look():
+        rows = await reader.runs(RunFilter())
+        assert rows
+        for row in rows:
+            assert await reader.find(row.name) == row
+            assert await reader.attempts(row.id)
+            await reader.recorded(row.id, [b"x"])
+            await reader.effects(row.id)
+            await reader.checkpoint(row.id)
+        assert await reader.quotas(1) == []
+        assert await reader.incidents() == []
+        assert await reader.schedules() == []
+
+    asyncio.run(look())
+    assert (tmp_path / "journal.db").read_bytes() == before
 
 
 def test_there_is_a_golden_journal_for_every_schema():

@@ -44,6 +44,8 @@ class Moving:
 
     def act(self) -> None:
         """All of it. Raises UsageError where it must not be done."""
+        for settings in (self.source, self.target):
+            app.examine_server(settings)  # says at once where one is out of reach
         asyncio.run(self._look(self.source, True))
         if app.places(self.target.store).server:
             asyncio.run(self._look(self.target, False))

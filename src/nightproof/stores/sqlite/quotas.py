@@ -20,6 +20,8 @@ LONGEST_MS = 40 * 86_400_000
 """A quota that is parked for longer was parked by a clock that was wrong."""
 FORGOTTEN_MS = 3_600_000
 """A wait that was over so long ago is nobody's any more."""
+_SINCE_SCHEMA = 3
+"""A journal of an older schema that is only read knows of no quotas."""
 _ADD = (
     "INSERT INTO quota_use VALUES (?, ?, ?, ?, ?) "
     "ON CONFLICT (quota, what, sharer, until) DO UPDATE SET n = n + excluded.n"
@@ -102,7 +104,9 @@ def spend(db: Database, write: SpendQuota) -> None:
 
 def read(db: Database, now: int) -> list[QuotaRow]:
     """Every quota, with what is in use and who waits."""
-    found = []
+    found: list[QuotaRow] = []
+    if int(db.execute("PRAGMA user_version").get) < _SINCE_SCHEMA:
+        return found
     for name, spec, parked, reason in _rows(
         db, "SELECT name, spec, parked, reason FROM quota ORDER BY name"
     ):

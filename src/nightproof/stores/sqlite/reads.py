@@ -304,7 +304,11 @@ class SqliteReader:
 def open_reader(path: str, url: str) -> SqliteReader:
     """A journal opened for reading only. Raises NotFound where it is still empty."""
     database = Database(path, readonly=True)
-    if database.execute("PRAGMA user_version").get == 0:
+    version = int(database.execute("PRAGMA user_version").get)
+    if version == 1:
+        # In front of the table, for this connection only: the columns that came later.
+        database.execute("CREATE TEMP VIEW run AS SELECT *, NULL AS result_crc FROM main.run")
+    if version == 0:
         database.close()
         raise NotFound(f"there is no journal at {url} yet", "The first run writes it.")
     return SqliteReader(database, url)
