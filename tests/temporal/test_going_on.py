@@ -334,6 +334,30 @@ def test_a_child_that_runs_elsewhere_is_waited_for(world: Any, diary: Diary) -> 
     asyncio.run(main())
 
 
+def test_a_parent_is_parked_while_its_child_is(world: Any) -> None:
+    """Its row says for whom it waits; both go on with the child's signal."""
+
+    @job(name="rests")
+    async def rests(contract: Night) -> int:
+        return await wait_for("go", int)
+
+    @job(name="has-one")
+    async def has_one(contract: Night) -> int:
+        return await rests(Night(n=9)) + 1
+
+    async def main() -> None:
+        async with world, world.worker(rests, has_one):
+            begun = await world.begin(has_one, Night())
+            row = await world.parked(has_one, Night())
+            child = await world.parked(rests, Night(n=9))
+            assert row.waiting == f"child run {child.name}"
+            await world.journal.send(child.id, "go", b"4")
+            await world.poke(child)
+            assert (await world.end(begun, has_one)).value == 5
+
+    asyncio.run(main())
+
+
 @job
 async def undoing(contract: Night) -> int:
     """Reserves twice, then fails."""

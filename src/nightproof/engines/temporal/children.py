@@ -17,6 +17,7 @@ from temporalio.exceptions import (
 from nightproof.durable.job import Job
 from nightproof.engines.attempt.ending import child_failure, stored
 from nightproof.engines.attempt.state import Options
+from nightproof.engines.temporal.codec import run_of
 from nightproof.engines.temporal.execution import Execution
 from nightproof.engines.temporal.messages import OutcomeAnswer, Pending
 from nightproof.engines.temporal.record import short
@@ -100,24 +101,29 @@ class Children:
 
     async def _once(self, arguments: dict[str, Any]) -> OutcomeAnswer:
         run = self._run
-        handle = await workflow.start_child_workflow(
-            **arguments,
-            parent_close_policy=workflow.ParentClosePolicy.ABANDON,
-            cancellation_type=workflow.ChildWorkflowCancellationType.ABANDON,
-            result_type=dict,
-        )
+        name = run_of(arguments["id"])
         run.flights += 1
+        run.waits.awaited.add(name)
         try:
+            handle = await workflow.start_child_workflow(
+                **arguments,
+                parent_close_policy=workflow.ParentClosePolicy.ABANDON,
+                cancellation_type=workflow.ChildWorkflowCancellationType.ABANDON,
+                result_type=dict,
+            )
             return cast("OutcomeAnswer", await handle)
         except ChildWorkflowError as error:
             if run.ending is not None:
                 raise asyncio.CancelledError from None
-            return _failed(handle.id, error)
+            return _failed(arguments["id"], error)
         finally:
+            run.waits.child(name, False, None)
+            run.waits.awaited.discard(name)
             run.flights -= 1
+            run.waits.consider()
             if run.ending is not None and run.ending.reason == "cancelled":
                 # Not awaited: the child ends in its own time.
-                run.cancelling.append(handle.id)
+                run.cancelling.append(arguments["id"])
 
 
 def _failed(workflow_id: str, error: ChildWorkflowError) -> OutcomeAnswer:

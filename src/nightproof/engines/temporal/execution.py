@@ -113,12 +113,17 @@ class WaitsPart(Protocol):
     """Waits."""
 
     pokes: int
+    awaited: set[str]
 
     async def rest(
         self, end: float | None, reason: str, seen: int | None = None, look: float = ...
     ) -> None: ...
 
     async def go_on(self) -> None: ...
+
+    def consider(self) -> None: ...
+
+    def child(self, run: str, parked: bool, wake: float | None) -> None: ...
 
 
 class Execution(Protocol):

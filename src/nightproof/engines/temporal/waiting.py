@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, cast
 
 from temporalio import workflow
+from temporalio.exceptions import FailureError
 
 from nightproof.engines.temporal.execution import Execution
 from nightproof.engines.temporal.messages import PAUSE, TAKE, PauseAsk, Pending, TakeAsk
@@ -25,6 +26,8 @@ SETTLE_SECONDS = 0.05
 """How long a run must be idle before it says that it waits, so that other branches can begin."""
 WRITTEN_SECONDS = 1.0
 """A wait that is longer is on record before it begins, so that new code keeps its end."""
+CHILD = "nightproof.child"
+"""The signal by which a child says that it is parked, or goes on."""
 _SHORTEST = 0.001
 
 
@@ -38,6 +41,11 @@ class Waiting:
         self._taken: set[int] = set()
         self._settling: asyncio.Task[None] | None = None
         self._changing = asyncio.Lock()
+        self._children: dict[str, int] = {}
+        self.awaited: set[str] = set()
+        """The child runs that the body waits for."""
+        self._telling: asyncio.Future[None] | None = None
+        self._going: asyncio.Future[None] | None = None
         self.pokes = 0
         self.parked = ""
         """What the run row says that it waits for; "" while it works."""
@@ -161,13 +169,16 @@ class Waiting:
         )
 
     def _consider(self) -> None:
-        if self._settling is None and self._long() and not self._run.active:
+        if self._settling is None and self._long() and not self._works():
             self._settling = asyncio.ensure_future(self._settle())
 
     def consider(self) -> None:
         """Work has ended: what waits may be all that is left."""
         if self._open:
             self._consider()
+
+    def _works(self) -> bool:
+        return bool(self._run.active or self._run.flights)
 
     def _long(self) -> bool:
         if not self._open:
@@ -180,7 +191,7 @@ class Waiting:
         run = self._run
         try:
             await workflow.sleep(SETTLE_SECONDS)
-            if run.active or run.halting or not self._long():
+            if self._works() or run.halting or not self._long():
                 return
             ends = [end for end, _ in self._open.values() if end is not None]
             reason = "; ".join(sorted({reason for _, reason in self._open.values()}))
@@ -199,8 +210,39 @@ class Waiting:
                     await self._pause("", None)
 
     async def _pause(self, reason: str, wake: float | None) -> None:
+        run = self._run
         message = {"waiting": reason, "wake": wake}
-        await self._run.asking.ask(
+        await run.asking.ask(
             PAUSE, cast("PauseAsk", message), "pause" if reason else "go-on", works=False, last=True
         )
         self.parked, self.wake = reason, wake
+        parent = workflow.info().parent
+        if parent is not None:
+            told = self._tell(parent.workflow_id, {"run": run.facts["name"], "wake": wake})
+            self._telling = asyncio.ensure_future(told)
+
+    async def _tell(self, parent: str, news: dict[str, Any]) -> None:
+        """Let the parent know: while this run is parked, so is who only waits for it."""
+        try:
+            handle = workflow.get_external_workflow_handle(parent)
+            await handle.signal(CHILD, {**news, "parked": bool(self.parked)})
+        except FailureError:
+            return  # it is over, or works on in another execution that looks by itself
+
+    def child(self, run: str, parked: bool, wake: float | None) -> None:
+        """A child has parked, or goes on."""
+        if run not in self.awaited:
+            return
+        key = f"child run {run}"
+        known = self._children.pop(key, None)
+        if known is not None:
+            del self._open[known]
+            self._run.flights += 1
+        if parked:
+            self._serial += 1
+            self._children[key] = self._serial
+            self._open[self._serial] = (wake, key)
+            self._run.flights -= 1
+            self._consider()
+        elif self.parked:
+            self._going = asyncio.ensure_future(self.go_on())

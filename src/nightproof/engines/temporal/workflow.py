@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any, NoReturn, TypeVar, cast
 
 from temporalio import workflow
 from temporalio.common import RawValue
-from temporalio.exceptions import ApplicationError, CancelledError
+from temporalio.exceptions import ApplicationError, CancelledError, FailureError
 
 from nightproof.durable.job import Job
 from nightproof.engines.attempt.ending import stored
@@ -32,6 +33,7 @@ from nightproof.engines.temporal.messages import (
 )
 from nightproof.engines.temporal.runtime import WorkflowRuntime
 from nightproof.engines.temporal.starting import STATUS, Carried, Request
+from nightproof.engines.temporal.waiting import CHILD
 from nightproof.errors import (
     CodeChanged,
     DeadlineExceeded,
@@ -69,6 +71,12 @@ class JobWorkflow:
         self._pokes += 1
         if self._runtime is not None:
             self._runtime.waits.poke()
+
+    @workflow.signal(name=CHILD)
+    def child(self, news: dict[str, Any]) -> None:
+        """A child run is parked, or goes on."""
+        if self._runtime is not None:
+            self._runtime.waits.child(news["run"], news["parked"], news["wake"])
 
     @workflow.query(name=STATE)
     def state(self) -> dict[str, Any]:
@@ -256,7 +264,8 @@ class _Execution:
         if why.reason == "deadline":
             return await self._failed(why.error or DeadlineExceeded("deadline"))
         for child in run.cancelling:
-            await workflow.get_external_workflow_handle(child).cancel()
+            with suppress(FailureError):  # it has ended meanwhile
+                await workflow.get_external_workflow_handle(child).cancel()
         await self._end("cancelled")
         raise CancelledError(f"run {run.facts['name']} was cancelled")
 
