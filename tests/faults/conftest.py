@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -195,7 +196,9 @@ class Place:
             raise AssertionError(f"stranded: {self.said(process)[-3000:]}") from None
         assert process.returncode == 0, self.said(process)[-3000:]
         text = self.said(process)
-        answer: dict[str, Any] = json.loads(text[text.index("{") :])
+        document = re.search(r"^\{$.*", text, re.MULTILINE | re.DOTALL)  # among lines of logs
+        assert document is not None, text
+        answer: dict[str, Any] = json.loads(document[0])
         return answer
 
     def strike(
