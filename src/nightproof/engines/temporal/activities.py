@@ -40,13 +40,12 @@ from nightproof.engines.temporal.messages import (
     BeginAsk,
     ChunkAsk,
     EndAsk,
-    Head,
     PauseAsk,
     RecallAsk,
-    Refused,
     StepAsk,
     TakeAsk,
 )
+from nightproof.engines.temporal.parts import Head, Refused
 from nightproof.engines.temporal.worker_run import Holding, Resting, WorkerHost, WorkerRun
 from nightproof.errors import (
     AlreadyRunning,

@@ -18,12 +18,14 @@ from nightproof.engines.temporal.messages import (
     FLUSH,
     PAUSE,
     FlushAsk,
+    event_fp,
+)
+from nightproof.engines.temporal.parts import (
     Head,
     MintRecord,
     Pending,
     Refused,
     Told,
-    event_fp,
 )
 from nightproof.errors import LeaseLost, NightproofError, RunFailed
 from nightproof.model.states import Kind

@@ -9,7 +9,8 @@ from typing import Any, cast
 from nightproof.durable.effect import Effect
 from nightproof.durable.step import Routine, Step
 from nightproof.engines.attempt.effects import Act
-from nightproof.engines.temporal.messages import Failure, StepAnswer, StepAsk
+from nightproof.engines.temporal.messages import StepAnswer, StepAsk
+from nightproof.engines.temporal.parts import Failure
 from nightproof.engines.temporal.worker_run import WorkerRun, as_recorded
 from nightproof.errors import CodecError, MisuseError, StepFailed
 from nightproof.journal.records import Entry

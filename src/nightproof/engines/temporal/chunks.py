@@ -10,7 +10,8 @@ from typing import Any, NamedTuple, cast
 from nightproof.durable.step import Step
 from nightproof.engines.temporal import calls
 from nightproof.engines.temporal.heart import Heart, leaves
-from nightproof.engines.temporal.messages import ChunkAnswer, ChunkAsk, Failure, Rest
+from nightproof.engines.temporal.messages import ChunkAnswer, ChunkAsk
+from nightproof.engines.temporal.parts import Failure, Rest
 from nightproof.engines.temporal.worker_run import Holding, Resting, WorkerRun
 from nightproof.errors import StepFailed
 from nightproof.journal.commit import Committed

@@ -23,7 +23,8 @@ from nightproof.durable.job import Job
 from nightproof.engines.attempt.files import artifact_path, read_digest, write_atomically
 from nightproof.engines.attempt.state import Outcome
 from nightproof.engines.temporal.connection import Connection, refused
-from nightproof.engines.temporal.messages import ArtifactNote, OutcomeAnswer, Refused
+from nightproof.engines.temporal.messages import ArtifactNote, OutcomeAnswer
+from nightproof.engines.temporal.parts import Refused
 from nightproof.engines.temporal.starting import Request, started
 from nightproof.errors import (
     AlreadyRunning,

@@ -13,7 +13,12 @@ from nightproof.engines.attempt import closing
 from nightproof.engines.attempt import ending as endings
 from nightproof.engines.attempt.state import Outcome
 from nightproof.engines.temporal.delivering import as_note, placed
-from nightproof.engines.temporal.messages import ArtifactNote, EndAsk, OutcomeAnswer, Undo
+from nightproof.engines.temporal.messages import (
+    ArtifactNote,
+    EndAsk,
+    OutcomeAnswer,
+    Undo,
+)
 from nightproof.engines.temporal.worker_run import WorkerHost, WorkerRun, as_recorded
 from nightproof.errors import MisuseError, NightproofError, StoreError
 from nightproof.journal.records import RunRow

@@ -10,7 +10,7 @@ from temporalio import workflow
 from nightproof.durable.step import Step
 from nightproof.engines.attempt.mints import Mint, Mints
 from nightproof.engines.temporal.execution import Execution
-from nightproof.engines.temporal.messages import MintRecord
+from nightproof.engines.temporal.parts import MintRecord
 from nightproof.errors import MisuseError
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from nightproof.blobs.claims import spills
-from nightproof.engines.temporal.messages import Head, PauseAsk, TakeAsk
+from nightproof.engines.temporal.messages import PauseAsk, TakeAsk
+from nightproof.engines.temporal.parts import Head
 from nightproof.engines.temporal.worker_run import WorkerRun
 from nightproof.journal.records import Pause, TakeSignal
 from nightproof.model import clock

@@ -6,12 +6,8 @@ import base64
 import json
 from typing import cast
 
-from nightproof.engines.temporal.messages import (
-    Failure,
-    RecallAnswer,
-    RecallAsk,
-    StepAnswer,
-)
+from nightproof.engines.temporal.messages import RecallAnswer, RecallAsk, StepAnswer
+from nightproof.engines.temporal.parts import Failure
 from nightproof.engines.temporal.worker_run import WorkerRun, as_recorded
 from nightproof.journal.records import Entry
 from nightproof.model.states import Kind

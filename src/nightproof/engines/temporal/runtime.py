@@ -26,11 +26,11 @@ from nightproof.engines.temporal.messages import (
     ARTIFACT,
     ArtifactNote,
     BeginAnswer,
-    Pending,
     StepAnswer,
     Undo,
 )
 from nightproof.engines.temporal.minting import WorkflowMints
+from nightproof.engines.temporal.parts import Pending
 from nightproof.engines.temporal.record import Record, short
 from nightproof.engines.temporal.starting import Request
 from nightproof.engines.temporal.waiting import HELD_SECONDS, Waiting

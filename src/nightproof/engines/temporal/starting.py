@@ -18,7 +18,7 @@ from temporalio.common import (
 from nightproof.durable.job import Job
 from nightproof.engines.attempt.state import Options
 from nightproof.engines.temporal.codec import PREFIX
-from nightproof.engines.temporal.messages import RunOptions
+from nightproof.engines.temporal.parts import RunOptions
 from nightproof.journal.records import run_name
 
 RETRY = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(minutes=1))

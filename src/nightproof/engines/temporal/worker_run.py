@@ -28,7 +28,8 @@ from nightproof.engines.attempt.state import Attempt, Options, Outcome
 from nightproof.engines.attempt.threads import Threads
 from nightproof.engines.attempt.waits import CHUNK_SECONDS, NOTHING_SECONDS, Waits
 from nightproof.engines.attempt.witnessing import Witnesses
-from nightproof.engines.temporal.messages import Head, MintRecord, Told, change_fp
+from nightproof.engines.temporal.messages import change_fp
+from nightproof.engines.temporal.parts import Head, MintRecord, Told
 from nightproof.engines.temporal.patience import Patient
 from nightproof.engines.temporal.registry import Registry
 from nightproof.engines.temporal.surroundings import WorkerEnvironment, WorkerWitness
