@@ -12,6 +12,7 @@ import psycopg
 import pytest
 
 from nightproof.model import clock
+from nightproof.stores.postgres import direct
 from nightproof.testing.servers import PostgresServer, S3Server
 
 _numbers = itertools.count()
@@ -95,6 +96,19 @@ def test_a_missing_package_is_said(np: Any, monkeypatch: pytest.MonkeyPatch):
     """With the extra that has it."""
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     assert "nightproof[postgres]" in problem(np, "postgresql://me:hush@db/x")
+
+
+def test_a_pooler_and_a_long_way_are_said(np: Any, database: str, monkeypatch: pytest.MonkeyPatch):
+    """Both work, and both cost something."""
+    np("run", "jobs.py:work", np.contract(), NIGHTPROOF_STORE=database)
+    examine = direct.examine
+    monkeypatch.setattr(
+        direct, "examine", lambda url: examine(url)._replace(pooled=True, round_trip=0.08)
+    )
+    found = findings(np, 0, "--store", database)
+    assert found["pooler"][0] == found["server"][0] == "look"
+    assert "polled" in found["pooler"][1]
+    assert "80.00 ms: every durable step waits" in found["server"][1]
 
 
 class Ahead(clock.System):

@@ -13,8 +13,9 @@ from urllib.parse import urlsplit, urlunsplit
 import pytest
 
 from nightproof import effect, job, step, wait_for
+from nightproof.journal.portable import TABLES
 from nightproof.journal.records import RunFilter
-from nightproof.stores.postgres import PostgresJournal
+from nightproof.stores.postgres import PostgresJournal, copying, direct
 
 KEPT = (
     "SELECT (SELECT count(*) FROM pg_prepared_statements), "
@@ -163,3 +164,35 @@ def test_many_processes_behind_a_pooler(postgres_schema, pooled):
             await journal.close()
 
     asyncio.run(main())
+
+
+def test_doctor_sees_the_pooler(pooled, postgres_server):
+    """Its connections are not the server's own."""
+    assert direct.examine(pooled).pooled is True
+    assert direct.examine(postgres_server.url).pooled is False
+
+
+def test_a_journal_is_copied_through_a_pooler(pooled, night, night_contract):
+    """In one transaction, which is one connection."""
+
+    @job
+    async def alone(contract: night_contract) -> int:
+        return contract.n
+
+    night.run(alone)
+    other = f"{pooled}&schema=copied" if "?" in pooled else f"{pooled}?schema=copied"
+
+    async def prepare() -> None:
+        journal = PostgresJournal(other)
+        await journal.runs(RunFilter())
+        await journal.close()
+
+    asyncio.run(prepare())
+    with copying.source(pooled) as source, copying.target(other) as target:
+        for table in TABLES:
+            target.write(table, source.rows(table))
+        target.keep()
+    with copying.source(pooled) as source, copying.source(other) as copy:
+        for table in TABLES:
+            assert list(copy.rows(table)) == list(source.rows(table))
+        assert copy.count(TABLES[0]) == 1
