@@ -515,8 +515,11 @@ def test_replicates_have_replicates_of_their_children(night, night_contract):
 def test_stopping_during_a_child_leaves_both_resumable(night, night_contract):
     """SIGTERM's stop: neither the child nor the parent ends in failure."""
 
+    begun = asyncio.Event()
+
     @step
     async def slow() -> int:
+        begun.set()
         await asyncio.sleep(0.2)
         return 2
 
@@ -530,7 +533,7 @@ def test_stopping_during_a_child_leaves_both_resumable(night, night_contract):
         app = night.app()
         try:
             running = asyncio.create_task(app.run(parent, night_contract()))
-            await asyncio.sleep(0.1)
+            await begun.wait()
             app.engine.stop()
             return await running
         finally:
