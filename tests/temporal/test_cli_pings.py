@@ -37,7 +37,7 @@ def test_a_run_pings_its_check(tmp_path, temporal_server, pinged):
     url, paths = pinged
     place = Place(tmp_path, temporal_server.url, textfile=str(tmp_path / "np.prom"))
     with (tmp_path / "nightproof.toml").open("a") as file:
-        file.write(f'[alerts.ping]\nwork = "{url}/work"\n')
+        file.write(f'[alerts.ping]\nwork = "{url}/nightly"\n')
     try:
         place.worker()
         for boom, code in ((False, 0), (True, 1)):
@@ -45,7 +45,7 @@ def test_a_run_pings_its_check(tmp_path, temporal_server, pinged):
             assert ended.code == code, ended.err
         place.until(lambda: len(paths) == 4)
         assert [path.partition("?")[0] for path in paths] == [
-            "/work/start", "/work", "/work/start", "/work/fail",
+            "/nightly/start", "/nightly", "/nightly/start", "/nightly/fail",
         ]  # fmt: skip
         assert paths[0].partition("?")[2] == paths[1].partition("?")[2] != ""
         assert "nightproof_" in (tmp_path / "np.prom").read_text()

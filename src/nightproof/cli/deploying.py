@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 from nightproof import app
 from nightproof.cli import dispatching
 from nightproof.cli.scheduling import Declared, declared
-from nightproof.cli.session import Session, complain, emit, note
+from nightproof.cli.session import Session, emit, note
 from nightproof.config import Settings
-from nightproof.errors import EngineError, UsageError
+from nightproof.errors import UsageError
 
 if TYPE_CHECKING:
     from nightproof.engines.temporal.schedules import Change, Wanted
@@ -84,30 +84,6 @@ def wanted_of(one: Declared, late: timedelta) -> Wanted:
 
     plan = one.plan
     return Wanted(plan.name, plan.target, plan.times, plan.missed, plan.catch_up, late)
-
-
-def shown(settings: Settings) -> dict[str, dict[str, Any]] | None:
-    """What is deployed, by schedule; None where the server cannot be asked, which is said."""
-    from nightproof.engines.temporal import schedules
-    from nightproof.engines.temporal.connection import connect
-
-    async def look() -> dict[str, dict[str, Any]]:
-        connection = await connect(settings, app.open_blobs(settings))
-        return {
-            name: {
-                "note": told.schedule.state.note or "",
-                "paused": told.schedule.state.paused,
-                "next": [at.isoformat() for at in told.info.next_action_times],
-            }
-            for name, told in (await schedules.deployed(connection)).items()
-        }
-
-    try:
-        app.require_temporal()
-        return asyncio.run(look())
-    except EngineError as error:
-        complain(error)
-        return None
 
 
 def _file(target: str) -> str:

@@ -91,9 +91,9 @@ def show(
         lasts = asyncio.run(_lasts(reader, [one.plan.name for one in found]))
     there: dict[str, dict[str, Any]] | None = None
     if deployed or (deployed is None and (url is not None or settings.engine == "temporal")):
-        from nightproof.cli import deploying  # for those on Temporal
+        from nightproof.cli import deployed as asking  # for those on Temporal
 
-        there = deploying.shown(settings)
+        there = asking.shown(settings)
     if session.json:
         documents = [_document(one.plan, lasts.get(one.plan.name), now, count) for one in found]
         if there is not None:
