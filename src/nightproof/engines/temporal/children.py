@@ -19,7 +19,8 @@ from nightproof.engines.attempt.ending import child_failure, stored
 from nightproof.engines.attempt.state import Options
 from nightproof.engines.temporal.codec import run_of
 from nightproof.engines.temporal.execution import Execution
-from nightproof.engines.temporal.messages import OutcomeAnswer, Pending
+from nightproof.engines.temporal.messages import OutcomeAnswer
+from nightproof.engines.temporal.parts import Pending
 from nightproof.engines.temporal.record import short
 from nightproof.engines.temporal.starting import request, started
 from nightproof.errors import RunCancelled

@@ -13,7 +13,8 @@ from nightproof.durable.step import Routine, Step
 from nightproof.engines.attempt.progress import Progress
 from nightproof.engines.attempt.state import Ending
 from nightproof.engines.temporal.codec import read_keys
-from nightproof.engines.temporal.messages import MintRecord, Pending, RunFacts, StepAnswer
+from nightproof.engines.temporal.messages import RunFacts, StepAnswer
+from nightproof.engines.temporal.parts import MintRecord, Pending
 from nightproof.engines.temporal.starting import Request
 from nightproof.journal.records import Recorded
 from nightproof.model.fingerprint import Occurrences

@@ -11,7 +11,13 @@ from temporalio import workflow
 from temporalio.exceptions import FailureError
 
 from nightproof.engines.temporal.execution import Execution
-from nightproof.engines.temporal.messages import PAUSE, TAKE, PauseAsk, Pending, TakeAsk
+from nightproof.engines.temporal.messages import (
+    PAUSE,
+    TAKE,
+    PauseAsk,
+    TakeAsk,
+)
+from nightproof.engines.temporal.parts import Pending
 from nightproof.engines.temporal.record import short
 from nightproof.model import clock
 from nightproof.model.codec import Codec
