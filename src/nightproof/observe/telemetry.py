@@ -44,9 +44,14 @@ def tracer() -> Tracer | None:
 
 
 class Trace:
-    """The span of one attempt; made in the task that drives it."""
+    """The span of one attempt; made in the task that drives it.
 
-    def __init__(self, row: RunRow, last_seq: int, tracer: Tracer) -> None:
+    `started` (milliseconds since the epoch) is when the attempt began, where that was not now.
+    """
+
+    def __init__(
+        self, row: RunRow, last_seq: int, tracer: Tracer, started: int | None = None
+    ) -> None:
         self._row = row
         self._after = last_seq
         attributes: dict[str, Any] = {
@@ -58,8 +63,9 @@ class Trace:
         }
         self._tracer = tracer
         self._span: Span = tracer.start_span(
-            f"run {row.job}", kind=SpanKind.INTERNAL, attributes=attributes
-        )
+            f"run {row.job}", kind=SpanKind.INTERNAL, attributes=attributes,
+            start_time=None if started is None else started * 1_000_000,
+        )  # fmt: skip
         self._token = context.attach(trace.set_span_in_context(self._span))
 
     async def end(self, reader: Reader, outcome: Ended | None) -> None:

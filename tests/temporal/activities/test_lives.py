@@ -200,6 +200,21 @@ async def undoable(worker, what):
     return {name: ask[name] for name in ("step", "module", "args", "fp")}
 
 
+def test_a_worker_remembers_nothing_of_the_steps_that_it_ran(workers):
+    """A run may have millions of them; what can be undone is the workflow's to know."""
+
+    async def test(worker):
+        await worker.begin(main, Night())
+        for what in ("one", "two"):
+            await worker.call(reserve, what)
+        await worker.chunk(reserve, ["three", "four"])
+        (run,) = worker.activities._runs.values()
+        held = (run.undoable, run.divergences, run.executed_inputs, run.ledger.recorded)
+        assert not any(held)
+
+    workers.run(test)
+
+
 def test_undoing_goes_on_where_it_was(workers, monkeypatch):
     """What is undone already is left alone; what cannot be undone is said."""
 

@@ -148,3 +148,33 @@ def test_strict_refuses_what_nothing_declares(workers, tmp_path, monkeypatch):
         assert answer["failed"]["type"] == "UndeclaredRead"
 
     workers.run(test)
+
+
+def test_the_attempt_and_its_steps_are_spans(workers, monkeypatch):
+    """Made by the worker that ends the run, from what the journal has."""
+    trace = pytest.importorskip("opentelemetry.trace")
+    sdk = pytest.importorskip("opentelemetry.sdk.trace")
+    ended = []
+
+    class Kept(sdk.SpanProcessor):
+        def on_end(self, span):
+            ended.append(span)
+
+    provider = sdk.TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(Kept())
+    monkeypatch.setattr(trace, "get_tracer_provider", lambda: provider)
+
+    async def test(one, two):
+        await one.begin(main, Night())
+        await one.call(plain, 1)
+        two.head = one.head
+        error = {"type": "ValueError", "message": "no"}
+        await two.end("failed", error=error)
+
+    workers.run(test, count=2)
+    below, run = ended
+    assert (below.name, run.name) == ("step plain", "run main")
+    assert below.parent.span_id == run.context.span_id
+    assert run.start_time <= below.start_time <= below.end_time <= run.end_time
+    assert run.attributes["nightproof.status"] == "failed"
+    assert not run.status.is_ok

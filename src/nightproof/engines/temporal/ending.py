@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from nightproof.blobs.claims import spills
 from nightproof.engines.attempt import closing
@@ -20,10 +21,13 @@ from nightproof.engines.temporal.messages import (
     Undo,
 )
 from nightproof.engines.temporal.worker_run import WorkerHost, WorkerRun, as_recorded
-from nightproof.errors import MisuseError, NightproofError, StoreError
+from nightproof.errors import MisuseError, NightproofError, RunFailed, StoreError
 from nightproof.journal.records import RunRow
 from nightproof.model import crash
 from nightproof.model.states import Kind, RunStatus
+
+if TYPE_CHECKING:
+    from nightproof.observe.telemetry import Trace
 
 _ENDED = (RunStatus.COMPLETED, RunStatus.FAILED, RunStatus.CANCELLED)
 _UNASKED = (Kind.RESULT, Kind.EFFECT, Kind.CHILD)
@@ -38,10 +42,37 @@ async def end(live: WorkerRun, ask: EndAsk) -> dict[str, Any]:
     await live.surrounded()
     await live.ledger.written()
     run = await _prepared(live, ask)
+    traced = await _traced(run, ask) if "opentelemetry.sdk.trace" in sys.modules else None
+    answer: OutcomeAnswer | None = None
     try:
-        return cast("dict[str, Any]", await _ended(run, ask))
+        answer = await _ended(run, ask)
     finally:
+        if traced is not None:
+            await traced.end(run.ledger.journal, None if answer is None else _Ended(answer))
         run.depart()
+    return cast("dict[str, Any]", answer)
+
+
+class _Ended:
+    """The outcome as a span has it."""
+
+    def __init__(self, answer: OutcomeAnswer) -> None:
+        self.status = RunStatus(answer["status"])
+        error = answer.get("error")
+        told = "" if error is None else f"{error.get('type')}: {error.get('message')}"
+        self.error = RunFailed(told) if error is not None else None
+
+
+async def _traced(run: WorkerRun, ask: EndAsk) -> Trace | None:
+    """The attempt's span, where somebody has configured OpenTelemetry in this worker."""
+    from nightproof.observe import telemetry  # needs the SDK, which few jobs load
+
+    tracer = telemetry.tracer()
+    if tracer is None:
+        return None
+    attempts = await run.ledger.journal.attempts(run.row.id)
+    started = next((one.started for one in attempts if one.n == run.row.attempts), None)
+    return telemetry.Trace(run.row, ask["last_seq"], tracer, started)
 
 
 async def _prepared(live: WorkerRun, ask: EndAsk) -> WorkerRun:

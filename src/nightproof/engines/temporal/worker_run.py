@@ -381,6 +381,7 @@ class WorkerRun(Run):
         if changed:
             told["changed"] = changed
             before["changed"].update(changed)
+        self.undoable.clear()  # the workflow remembers what can be undone
         if self.made:
             made = {mint.fp: mint for mint in self.made}
             told["mints"] = [self.mints.record(mint) for mint in made.values()]
