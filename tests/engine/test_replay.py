@@ -67,7 +67,7 @@ def test_the_history_continues_behind_log_lines(night, killed, night_contract):
     @step
     async def work(n: int) -> int:
         if n == 1 and not alive:
-            await asyncio.sleep(0.06)  # the lazily written lines reach the disk
+            await asyncio.sleep(0.3)  # the lazily written lines reach the disk
             raise killed
         return n
 

@@ -170,7 +170,7 @@ def test_recorded_values(night, killed, night_contract):
         assert first <= second
         values = [str(first), str(second), str(uuid()), str(uuid()), str(nightproof.random())]
         seen.append(values)
-        await asyncio.sleep(0.03)  # recorded values are written with the next commit
+        await asyncio.sleep(0.3)  # recorded values are written with the next commit
         await after()
         return values
 

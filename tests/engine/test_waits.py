@@ -562,7 +562,7 @@ def test_a_child_that_another_process_runs_is_waited_for(night, night_contract):
         one, other = night.app(alive=True), night.app(alive=True)
         try:
             first = asyncio.create_task(one.run(child, night_contract(n=100)))
-            await asyncio.sleep(0.1)
+            await night.until(lambda: calls)
             outcome = await other.run(parent, night_contract())
             await first
             return outcome
