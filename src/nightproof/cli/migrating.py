@@ -207,9 +207,10 @@ async def _refuse(reader: Any, settings: Settings, *, watch: bool) -> None:
     if live:
         names = ", ".join(row.name for row in live[:_SHOWN])
         owner = live[0].owner.label if live[0].owner else "a process"
+        runs = f"{len(live)} runs are" if len(live) > 1 else "a run is"
         raise UsageError(
-            f"{len(live)} runs are being worked on ({names}; the first on {owner})",
-            "Stop them (they go on after the migration) or wait until they end.",
+            f"{runs} being worked on ({names}, on {owner})",
+            "Stop it (it goes on after the migration) or wait until it ends.",
         )
 
 
