@@ -306,6 +306,23 @@ def test_artifacts_have_manifests_and_blobs(workers, tmp_path):
     workers.run(test, count=2)
 
 
+def test_the_worker_that_ends_a_run_may_have_another_folder(workers, tmp_path):
+    """It puts the files there, with their manifests."""
+
+    async def test(one, two):
+        await one.begin(main, Night())
+        ask = {"head": one.head, "path": "a/report.md", "content": "text", "media_type": None}
+        note = (await one.perform(one.activities.artifact, {**ask, "fp": "ab" * 16}))["artifact"]
+        two.head, two.activities.host.artifacts_root = one.head, tmp_path / "elsewhere"
+        (found,) = (await two.end(result="1", artifacts=[note]))["artifacts"]
+        assert Path(found["path"]) == tmp_path / "elsewhere" / one.head["name"] / "a/report.md"
+        assert Path(found["path"]).read_text() == "text"
+        manifest = json.loads(Path(found["manifest"]).read_text())
+        assert manifest["subject"][0]["name"] == "a/report.md"
+
+    workers.run(test, count=2)
+
+
 def test_an_artifact_outside_the_runs_folder_is_refused(workers):
     """As on the embedded engine."""
 

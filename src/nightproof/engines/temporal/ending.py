@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 from nightproof.blobs.claims import spills
 from nightproof.engines.attempt import closing
 from nightproof.engines.attempt import ending as endings
+from nightproof.engines.attempt.files import artifact_path
 from nightproof.engines.attempt.state import Outcome
 from nightproof.engines.temporal.delivering import as_note, placed
 from nightproof.engines.temporal.messages import (
@@ -193,6 +194,9 @@ async def _stamped(run: WorkerRun, notes: list[ArtifactNote]) -> list[ArtifactNo
     """Write the manifests here, and keep them where client and workers can reach them."""
     from nightproof.engines.attempt import stamping  # only for runs with artifacts
 
+    # The worker that wrote a file may have another folder for them.
+    root, name = run.host.artifacts_root, run.row.name
+    notes = [{**note, "path": str(artifact_path(root, name, note["name"]))} for note in notes]
     run.artifacts = [
         {"path": note["path"], "sha256": note["sha256"], "manifest": None, "name": note["name"]}
         for note in notes

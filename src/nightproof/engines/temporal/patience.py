@@ -9,7 +9,7 @@ from nightproof.journal.protocol import Journal
 from nightproof.journal.records import LaneBatch
 from nightproof.model import clock
 
-PATIENCE_SECONDS = 60.0
+PATIENCE_SECONDS = 300.0
 """So long; then the activity fails, and Temporal tries it again later."""
 FIRST_SECONDS = 0.05
 LONGEST_SECONDS = 2.0
