@@ -18,6 +18,12 @@ from nightproof.stores.postgres.trouble import GONE, Lost, Refused
 from nightproof.stores.postgres.values import Row, Value, decode, encode
 
 Statement = tuple[str, Sequence[Value]]
+ANEW: Final = "/* anew */ "
+"""Before a statement that is planned for the values of every call.
+
+A plan that is kept is made while tables are small, and goes through all of what they have
+grown to since.
+"""
 SILENCE_SECONDS: Final = 75.0
 """A server that owes an answer and says nothing for so long is taken for gone.
 
@@ -88,7 +94,7 @@ class Link:
         raw = self.raw
         try:
             for sql, params, formats in encoded:
-                if self.prepares:
+                if self.prepares and not sql.startswith(ANEW):
                     name = self._names.get(sql)
                     if name is None:
                         name = self._names[sql] = b"n%d" % len(self._names)

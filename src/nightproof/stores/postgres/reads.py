@@ -24,6 +24,7 @@ from nightproof.model import clock
 from nightproof.model.identity import ProcessIdentity
 from nightproof.model.states import EffectState, Kind, RunStatus
 from nightproof.stores.postgres import incidents, quotas, schedules
+from nightproof.stores.postgres.link import ANEW
 from nightproof.stores.postgres.schema import EFFECT_COLUMNS, ENTRY_COLUMNS, RUN_COLUMNS
 from nightproof.stores.postgres.session import Session
 from nightproof.stores.postgres.values import Row
@@ -42,7 +43,7 @@ REPLAYABLE: Final = [
 PAGE: Final = 20_000
 """So many entries are read at a time."""
 FIND_OUTCOMES = (
-    "SELECT " + ", ".join(f"entry.{name}" for name in ENTRY_COLUMNS.split(", ")) + " "
+    f"{ANEW}SELECT " + ", ".join(f"entry.{name}" for name in ENTRY_COLUMNS.split(", ")) + " "
     "FROM outcome JOIN entry USING (run, seq) WHERE outcome.run = $1 "
     "AND outcome.fp = ANY($2::bytea[])"
 )

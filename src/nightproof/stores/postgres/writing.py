@@ -26,7 +26,7 @@ from nightproof.journal.records import (
     Write,
 )
 from nightproof.model.states import RunStatus
-from nightproof.stores.postgres.link import Statement
+from nightproof.stores.postgres.link import ANEW, Statement
 from nightproof.stores.postgres.values import Value
 
 _COLUMNS: Final = "run, code, at, took, crc, seq, kind, fp, inputs, output, blob"
@@ -47,7 +47,8 @@ AGAIN: Final = " ON CONFLICT (run, seq) DO NOTHING"
 FENCE: Final = "SELECT 1 FROM run WHERE id = $1 AND token = $2 FOR NO KEY UPDATE"
 _NEVER = ", ".join(str(int(kind)) for kind in NEVER_OUTCOMES)
 SHARED: Final = (
-    "WITH given AS (SELECT * FROM unnest($3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], "
+    f"{ANEW}WITH given AS (SELECT * FROM "
+    "unnest($3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], "
     "$7::integer[], $8::smallint[], $9::bytea[], $10::bytea[], $11::bytea[], $12::text[]) "
     "WITH ORDINALITY AS g (code, at, took, crc, own, kind, fp, inputs, output, blob, n)), "
     f"judged AS (SELECT *, length(fp) > 0 AND kind NOT IN ({_NEVER}) AS counts, "
