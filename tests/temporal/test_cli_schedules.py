@@ -195,3 +195,15 @@ def test_a_night_that_waited_too_long_for_a_worker_is_not_begun(tmp_path, missed
 
 def _utc(text: str) -> str:
     return datetime.fromisoformat(text).astimezone(UTC).isoformat()
+
+
+def test_a_night_fired_by_hand_runs_on_the_engine_in_force(place):
+    """`schedule fire`, and so `serve` and backfill, go by the setting `engine`."""
+    at = "2025-11-03T02:30+01:00"
+    fired = place(
+        "schedule", "fire", "jobs.py", at, "--name", BERLIN, "--json",
+        NIGHTPROOF_ENGINE="temporal",
+    )  # fmt: skip
+    assert fired.code == 0, fired.err
+    assert fired.json["result"] == "2025-11-03T02:30:00+01:00"
+    assert place("show", fired.json["run"], "--json").json["engine"] == "temporal"

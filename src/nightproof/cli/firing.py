@@ -18,6 +18,7 @@ from nightproof.cli.session import Session, note
 from nightproof.cli.targets import place
 from nightproof.contract import checking
 from nightproof.contract.base import Contract
+from nightproof.engines.attempt import Options
 from nightproof.errors import ContractError, NightproofError
 from nightproof.journal.protocol import Journal
 from nightproof.journal.records import run_name
@@ -45,7 +46,10 @@ def _fire(
         if row.contract is None or (row.ran and not (first or again)):
             return _has_run(night, output, one, row)
         contract = kept_contract(one, row)
-        outcome = night.attempt(one.target.job, contract, target=one.target.text)
+        if night.settings.engine == "temporal":
+            outcome = night.distant(one.target, contract, 0, Options())
+        else:
+            outcome = night.attempt(one.target.job, contract, target=one.target.text)
         if outcome.from_record:
             night.stage("answered from the record")
     except (Exception, KeyboardInterrupt) as error:

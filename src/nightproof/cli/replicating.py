@@ -129,7 +129,8 @@ def _ran(
         stderr=subprocess.PIPE,
         cwd=folder,
         # Not as an option: everybody can read those, and a URL may hold a password.
-        env={**os.environ, "NIGHTPROOF_DEBUG": "", "NIGHTPROOF_STORE": store},
+        env=os.environ
+        | {"NIGHTPROOF_DEBUG": "", "NIGHTPROOF_STORE": store, "NIGHTPROOF_ENGINE": "embedded"},
         start_new_session=True,
     )
     try:

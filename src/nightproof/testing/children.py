@@ -92,6 +92,7 @@ def environ_of(folder: Path) -> dict[str, str]:
     return {
         DRILL: "1",
         FOLDER: str(folder),
+        "NIGHTPROOF_ENGINE": "embedded",
         "NIGHTPROOF_STORE": f"sqlite:///{store}",
         "NIGHTPROOF_BLOBS": str(folder / "blobs"),
         "NIGHTPROOF_ARTIFACTS": str(folder / "artifacts"),

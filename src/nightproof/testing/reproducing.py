@@ -226,7 +226,11 @@ class _Runs:
                 check=False,
                 # Relative datasets lie beside the contract's file.
                 cwd=folder if folder is not None and folder.is_dir() else None,
-                env={**os.environ, "NIGHTPROOF_DURABILITY": "normal"}
+                env={
+                    **os.environ,
+                    "NIGHTPROOF_DURABILITY": "normal",
+                    "NIGHTPROOF_ENGINE": "embedded",
+                }
                 | {f"NIGHTPROOF_{name.upper()}": text for name, text in places.items()},
             )
             self._names.append(_made(ran, number))
