@@ -171,13 +171,24 @@ def versions() -> dict[str, Any]:
         await wait_for("go", int)
         return a + b
 
-    return {
+    found = {
         "before": before, "reordered": reordered, "added": added, "removed": removed,
         "other arguments": other_arguments,
     }  # fmt: skip
 
+    @job(name="edited")
+    async def longer(contract: Night) -> int:
+        a = await one(contract.n)
+        b = await two(contract.n)
+        await wait_for("go", int)
+        return a + b + await three(contract.n)
+
+    found["longer"] = longer
+    return found
+
 
 EDITS = {
+    "longer": (19, ["three 3"]),
     "reordered": (10, []),
     "added": (19, ["three 3"]),
     "removed": (6, []),

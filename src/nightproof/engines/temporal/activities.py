@@ -136,7 +136,8 @@ class Activities:
         job = self._job(ask["job"])
         async with Heart(self.host.draining):
             try:
-                return cast("dict[str, Any]", await self._beginning.begin(job, ask))
+                begun = await self._beginning.begin(job, ask)
+                return {**begun, "code": job.code}
             except NightproofError as error:
                 raise_outage(error)
                 return {"refused": refused(error)}
@@ -207,18 +208,20 @@ class Activities:
             if effect is None:
                 raise _unknown("effect", ask["step"], ask["module"])
             adopt(effect.fn.__globals__)
-            return await calls.effect(run, effect, ask)
+            return {**await calls.effect(run, effect, ask), "code": effect.code}
         step = run.host.registry.step(run.job, ask["module"], ask["step"])
         if step is None:
             raise _unknown("step", ask["step"], ask["module"])
-        return await (calls.mint if ask["op"] == "mint" else calls.step)(run, step, ask)
+        answer = await (calls.mint if ask["op"] == "mint" else calls.step)(run, step, ask)
+        return {**answer, "code": step.code}
 
     async def _chunk(self, ask: ChunkAsk) -> dict[str, Any]:
         async def work(run: WorkerRun, heart: Heart) -> dict[str, Any]:
             step = run.host.registry.step(run.job, ask["module"], ask["step"])
             if step is None:
                 raise _unknown("step", ask["step"], ask["module"])
-            return cast("dict[str, Any]", await Chunk(run, step, ask, heart).work())
+            answer = await Chunk(run, step, ask, heart).work()
+            return {**answer, "code": step.code}
 
         count = len(ask["items"])
         back = {

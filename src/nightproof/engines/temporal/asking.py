@@ -45,6 +45,7 @@ class Asking:
         self._run = run
         self._gate = asyncio.Semaphore(FLYING)
         self._pending: list[Pending] = []
+        self._late: list[Pending] = []
         self._times: dict[str, int] = {}
         self._asked = 0
         self._events = 0
@@ -60,7 +61,13 @@ class Asking:
         facts = self._run.facts
         self._events += 1
         mark = fp or event_fp(facts["id"], facts["token"], self._events)
-        self.later(Pending(kind=Kind.EVENT, fp=mark.hex(), output=output))
+        entry = Pending(kind=Kind.EVENT, fp=mark.hex(), output=output)
+        if fp is not None and workflow.unsafe.is_replaying():
+            # New code found something in an old history, whose activities have been sent:
+            # the next one that really is takes it along.
+            self._late.append(entry)
+        else:
+            self.later(entry)
 
     def head(self, mints: list[MintRecord] | None = None) -> Head:
         """What every activity is told, pending entries included."""
@@ -74,7 +81,7 @@ class Asking:
             n=self._asked,
             strict=run.ask["strict"],
             options=run.ask["options"],
-            pending=list(self._pending),
+            pending=[*self._pending, *(() if workflow.unsafe.is_replaying() else self._late)],
         )
         if mints:
             made["mints"] = mints
@@ -151,6 +158,7 @@ class Asking:
             raise _broken(activity, error) from error
         written = {id(entry) for entry in head["pending"]}
         self._pending = [entry for entry in self._pending if id(entry) not in written]
+        self._late = [entry for entry in self._late if id(entry) not in written]
         return answer
 
     def _heard(self, answer: Any) -> Any:

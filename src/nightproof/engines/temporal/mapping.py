@@ -214,6 +214,7 @@ class Chunks(Mapper):
                 step.name, message, f"chunk-{ident}", mints=mints
             )
             run.check(items[0].fp, answer)
+            run.record.heard(f"step '{step.name}'", answer.get("code"), step.code)
             items = self._placed(items, answer)
             if run.ending is not None:
                 raise asyncio.CancelledError

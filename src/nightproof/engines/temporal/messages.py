@@ -96,6 +96,8 @@ class BeginAnswer(TypedDict, total=False):
     damaged: int
     last_seq: int
     told: Told
+    code: str
+    """The digest of the job's code that the worker has."""
 
 
 class StepAsk(TypedDict):
@@ -139,6 +141,8 @@ class StepAnswer(TypedDict, total=False):
 
     fp: str
     """Of the call that this is the answer to."""
+    code: str
+    """The digest of the code that gave it: what replays it may have another one."""
     ok: str
     raw64: str
     """The value's own bytes, with `form`: ``Codec.from_raw``."""
@@ -158,6 +162,9 @@ class StepAnswer(TypedDict, total=False):
 class ChunkAnswer(TypedDict, total=False):
     """What became of the items, by their place in the chunk."""
 
+    fp: str
+    """That of the first item."""
+    code: str
     values: list[str | None]
     """JSON text; None for an item that is in one of the others."""
     raw: dict[str, tuple[str, str]]

@@ -17,6 +17,7 @@ from nightproof.engines.temporal.messages import (
     change_fp,
 )
 from nightproof.journal.records import CodeRow, Recorded
+from nightproof.model.code import comparable
 
 RECALLED = 500
 RECALLED_BYTES = 2 * 1024 * 1024
@@ -56,6 +57,15 @@ class Record(Ledger):
             int(number): CodeRow(int(number), name, digest)
             for number, (name, digest) in begun.get("codes", {}).items()
         }
+
+    def heard(self, what: str, code: str | None, now: str) -> None:
+        """An answer came from code of digest `code`, and `now` is here: a replay by new code.
+
+        Raises CodeChanged under strict.
+        """
+        changed = code is not None and code != now and comparable(code, now)
+        if code is not None and changed and (self.strict or what not in self.changed):
+            self.code_changed(what, code, now)
 
     async def recall(self, found: Recorded) -> StepAnswer | None:
         """The outcome that :func:`short` does not have; None where it has to be worked out.

@@ -196,6 +196,7 @@ class WorkflowRuntime:
                 routine.name, message, fp.hex(), mints=mints, local=local
             )
             self.check(fp, answer)
+            self.record.heard(f"step '{routine.name}'", answer.get("code"), routine.code)
             if "rest" in answer:
                 until, reason = answer["rest"]["until"], answer["rest"]["reason"]
                 await self.waits.rest(until, reason, seen if until is None else None)

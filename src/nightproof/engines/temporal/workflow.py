@@ -187,6 +187,7 @@ class _Execution:
 
     def __init__(self, run: WorkflowRuntime, begun: BeginAnswer) -> None:
         self._run = run
+        self._code = begun.get("code")
         carried = run.ask.get("carried")
         self._before = carried["executed"] if carried is not None else {}
         last = carried["last_seq"] if carried is not None else begun.get("last_seq", -1)
@@ -197,6 +198,10 @@ class _Execution:
         run = self._run
         adopt(run.job.fn.__globals__)
         deadline = self._arm_deadline()
+        try:
+            run.record.heard(f"job '{run.job.name}'", self._code, run.job.code)
+        except CodeChanged as changed:
+            return await self._failed(changed)
         run.task = asyncio.ensure_future(run.body(contract))
         if run.ending is not None:
             run.task.cancel()
