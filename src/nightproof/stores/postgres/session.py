@@ -360,6 +360,8 @@ class Session:
             ("statement_timeout", str(STATEMENT_MS)),
             ("idle_in_transaction_session_timeout", str(IDLE_MS)),
             ("synchronous_commit", level),
+            # Plans are kept that were made while the tables were small.
+            ("enable_seqscan", "off"),
         )
         chosen = ", ".join(f"set_config('{name}', '{value}', {flag})" for name, value in pairs)
         return f"SELECT {chosen}", ()
