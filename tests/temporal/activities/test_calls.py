@@ -348,6 +348,28 @@ def test_ambient_arguments_are_made_by_the_worker(workers):
     workers.run(test)
 
 
+@pytest.mark.parametrize("trouble", [KeyError("TOKEN"), ConnectionRefusedError("away")])
+def test_a_client_that_cannot_be_made(workers, monkeypatch, trouble):
+    """Trying again for ever would hide a mistake; a server that is away may come back."""
+
+    def broken():
+        raise trouble
+
+    monkeypatch.setattr(connected.arguments._ambient["client"], "factory", broken)
+
+    async def test(worker):
+        await worker.begin(main, Night())
+        if isinstance(trouble, OSError):
+            with pytest.raises(ApplicationError, match="away") as told:
+                await worker.call(connected, "a", Client())
+            assert told.value.type == "Outage"
+        else:
+            refused = (await worker.call(connected, "a", Client()))["refused"]
+            assert (refused["type"], refused["message"]) == ("KeyError", "KeyError: 'TOKEN'")
+
+    workers.run(test)
+
+
 def test_a_step_or_job_that_another_worker_may_know_is_tried_again(workers):
     """By Temporal; the error names it."""
 

@@ -251,7 +251,7 @@ class Activities:
                 shown = look_around and await run.surrounded()
                 if shown or head["pending"] or not answer.get("pure"):
                     await run.ledger.written()
-            except NightproofError as error:
+            except Exception as error:
                 self._drop_broken(run)
                 raise_outage(error)
                 return {"refused": refused(error)}
@@ -364,15 +364,20 @@ def _unknown(kind: str, name: str, module: str) -> ApplicationError:
     )
 
 
-def raise_outage(error: NightproofError) -> None:
-    """Where the store is away, have Temporal try again until it is back."""
-    if isinstance(error, StoreError) and not isinstance(error, _LASTING):
-        raise ApplicationError(error.message, type=OUTAGE) from error
+def raise_outage(error: Exception) -> None:
+    """Where something is away, have Temporal try again until it is back."""
+    if isinstance(error, ApplicationError):
+        raise error
+    if isinstance(error, (StoreError, OSError)) and not isinstance(error, _LASTING):
+        raise ApplicationError(brief(error), type=OUTAGE) from error
 
 
-def refused(error: NightproofError) -> Refused:
-    """An error as an answer."""
-    found = Refused(type=type(error).__name__, message=brief(error), hint=error.hint)
+def refused(error: Exception) -> Refused:
+    """An error as an answer: the run fails with it, where trying again for ever would hide it."""
+    kind = type(error).__name__
+    if not isinstance(error, NightproofError):
+        return Refused(type=kind, message=f"{kind}: {brief(error)}", hint="")
+    found = Refused(type=kind, message=brief(error), hint=error.hint)
     if isinstance(error, AlreadyRunning):
         found["run"] = error.run
     return found
