@@ -119,44 +119,35 @@ class WorkflowRuntime:
         found = self.record.take(fp)
         if found is not None:
             try:
-                return self._replayed(step, found, parts, fp)
+                return await self._replayed(step, found, parts, fp)
             except CodecError as error:
                 self.record.lost(found, error.message)
             except LookupError:
-                answer = None if step.result.has_refs else await self.record.recall(found)
-                try:
-                    if answer is not None:
-                        return self._recalled(step, answer, parts, fp)
-                except CodecError as error:
-                    self.record.lost(found, error.message)
+                pass  # its own activity looks for it
         step.arguments.refuse_unsendable(values)
         answer = await self.step(step, "step", parts, fp, before, "", known)
         value = self.value_of(step, answer)
         self.undo_later(step, parts, fp)
         return value
 
-    def _recalled(
-        self, step: Step[..., Any], answer: StepAnswer, parts: list[bytes], fp: bytes
-    ) -> Any:
-        value = self.value_of(step, answer)
-        self.undo_later(step, parts, fp)
-        return value
-
-    def _replayed(
+    async def _replayed(
         self, step: Step[..., Any], found: Recorded, parts: list[bytes], fp: bytes
     ) -> Any:
-        """What the index has of a call; LookupError where only an activity can get it."""
+        """What is on record of a call; LookupError where it has to be worked out."""
         data = short(found)
-        if data is None:
+        if step.result.has_refs or found.kind not in (Kind.RESULT, Kind.FAILURE):
             raise LookupError
-        counter = self.progress.of(step.name)
-        if found.kind == Kind.FAILURE:
-            counter.failed += 1
+        if data is not None and found.kind == Kind.FAILURE:
+            self.progress.of(step.name).failed += 1
             raise recorded_failure(step, data)
-        if found.kind != Kind.RESULT or step.result.has_refs:
-            raise LookupError
-        value = step.result.decode(data)
-        counter.replayed += 1
+        if data is not None:
+            value = step.result.decode(data)
+            self.progress.of(step.name).replayed += 1
+        else:
+            answer = await self.record.recall(found)
+            if answer is None:
+                raise LookupError
+            value = self.value_of(step, answer)
         self.undo_later(step, parts, fp)
         return value
 
