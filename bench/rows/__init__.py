@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bench.rows.environment import ENVIRONMENT
 from bench.rows.footprint import FOOTPRINT
+from bench.rows.million import MILLION
 from bench.rows.postgres import POSTGRES
 from bench.rows.recovery import RECOVERY
 from bench.rows.startup import STARTUP
@@ -21,4 +22,5 @@ ROWS: tuple[Row, ...] = (
     *ENVIRONMENT,
     *POSTGRES,
     *TEMPORAL,
+    *MILLION,
 )
