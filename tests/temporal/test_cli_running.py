@@ -6,6 +6,7 @@ import asyncio
 import shutil
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from temporalio.client import Client
@@ -150,19 +151,22 @@ def test_a_run_that_temporal_has_lost_goes_on(alone, temporal_server):
     assert parked.code == 75, parked.err
     name = parked.json["run"]
 
-    async def lose() -> None:
+    async def lose(run: str) -> None:
         server = await Client.connect(temporal_server.address)
-        await server.get_workflow_handle(f"nightproof/{name}").terminate("the server was wiped")
+        await server.get_workflow_handle(f"nightproof/{run}").terminate("the server was wiped")
 
-    asyncio.run(lose())
+    asyncio.run(lose(name))
     doctor = alone("doctor", "--engine-url", alone.url)
     assert f"Temporal has no workflow of {name}" in doctor.out
     sent = alone("signal", name, "go", '"again"')
     assert f"nightproof resume {name}" in sent.err
+    other = alone("run", "jobs.py:waiting", contract(n=9), *TEMPORAL, "--json").json["run"]
+    asyncio.run(lose(other))
+    assert alone("cancel", other).out.strip() == f"{other}  cancelled"
     assert alone.end(worker, signal.SIGTERM).code == 0
     resumed = alone("resume", name, "--engine", "embedded", "--json")
     assert (resumed.code, resumed.json["result"]) == (0, "heard again"), resumed.err
-    assert alone.calls() == ["0"]
+    assert alone.calls() == ["0", "0"]
 
 
 def test_a_worker_drains_and_another_one_goes_on(alone):
@@ -216,3 +220,15 @@ def test_a_client_outlives_the_server(tmp_path):
             assert place("show", name, "--json").json["engine"] == "temporal"
         finally:
             place.close()
+
+
+def test_files_that_are_gone_here_are_got_again(place):
+    """A run on record whose files are not on this machine is answered with them."""
+    first = place("run", "jobs.py:work", contract(n=7), *TEMPORAL, "--json").json
+    (artifact,) = first["artifacts"]
+    Path(artifact["path"]).unlink()
+    again = place("run", "jobs.py:work", contract(n=7), *TEMPORAL, "--json")
+    assert again.code == 0, again.err
+    assert again.json["artifacts"] == first["artifacts"]
+    assert again.json["steps"]["executed"] == 0
+    assert place("verify", artifact["path"]).code == 0

@@ -15,7 +15,6 @@ from nightproof.engines.attempt import Outcome
 from nightproof.engines.temporal import client
 from nightproof.errors import (
     AlreadyRunning,
-    BlobError,
     CodeChanged,
     DeadlineExceeded,
     RunCancelled,
@@ -110,8 +109,11 @@ def test_artifacts_of_another_machine_are_placed_here(tmp_path):
     assert found["manifest"] == found["path"] + ".manifest.json"
     assert Path(found["manifest"]).read_bytes() == manifest
     other = {**note, "name": "b.csv", "manifest_blob": None}
-    with pytest.raises(BlobError, match="another machine"):
-        made(tmp_path, status="completed", result="[]", artifacts=[other])
+    (found,) = made(tmp_path, status="completed", result="[]", artifacts=[other]).artifacts
+    assert (Path(found["path"]).read_bytes(), found["manifest"]) == (text, None)
+    embedded = {**note, "blob": "", "manifest": None}
+    (found,) = made(tmp_path, status="completed", result="[]", artifacts=[embedded]).artifacts
+    assert found["path"] == note["path"]
 
 
 def test_a_file_that_is_here_stays_as_it_is(tmp_path):

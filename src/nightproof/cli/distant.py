@@ -6,6 +6,7 @@ import asyncio
 import signal
 import sys
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nightproof import app, views
@@ -90,8 +91,11 @@ async def attempt(
             number += 1
             continue
         if before is not None and before.status is RunStatus.COMPLETED:
-            with suppress(BlobError):  # its result was lost: it is worked out again
-                return await closing.recorded(journal, blobs, job, before, options)
+            # A result that was lost is worked out again, files that are elsewhere are got.
+            with suppress(BlobError):
+                known = await closing.recorded(journal, blobs, job, before, options)
+                if all(Path(one["path"]).is_file() for one in known.artifacts):
+                    return known
         _refuse_where_it_runs(before, settings)
         if connection is None:
             connection = await connect(settings, blobs, journal.refer)

@@ -70,6 +70,9 @@ async def free_if_lost(settings: Settings, row: RunRow) -> None:
 
 async def give_back(journal: Journal, row: RunRow) -> RunRow:
     """Take a run from a workflow that is no more, so that anybody can resume it."""
+    now = await journal.find(row.name)
+    if now is None or now.owner != row.owner or now.token != row.token:
+        return now or row  # it has ended meanwhile, or goes on elsewhere
     want = Wanted(
         row.job, row.digest, row.contract, row.replicate, row.target, row.code, row.parent,
         row.options,

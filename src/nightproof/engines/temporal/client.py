@@ -28,7 +28,6 @@ from nightproof.engines.temporal.parts import Refused
 from nightproof.engines.temporal.starting import Request, started
 from nightproof.errors import (
     AlreadyRunning,
-    BlobError,
     EngineError,
     NightproofError,
     RunCancelled,
@@ -162,17 +161,20 @@ def mended(why: Refused) -> NightproofError:
 
 
 def _placed(note: ArtifactNote, run: str, blobs: Blobs, root: Path) -> dict[str, Any]:
-    """The artifact on this machine: where the worker put it, or else below our own folder."""
+    """The artifact on this machine: where the worker put it, or else below our own folder.
+
+    Without a blob (the embedded engine wrote it, on another machine) it stays where it is;
+    a manifest that cannot be got is none.
+    """
     path, manifest = Path(note["path"]), note.get("manifest")
-    if read_digest(path) != note["sha256"]:
+    if note["blob"] and read_digest(path) != note["sha256"]:
         path = artifact_path(root, run, note["name"])
         if read_digest(path) != note["sha256"]:
             write_atomically(path, blobs.get(note["blob"]))
     if manifest is not None and not Path(manifest).is_file():
         blob = note.get("manifest_blob")
-        if blob is None:
-            raise BlobError(f"the manifest of {path} lies on another machine only: {manifest}")
         # The worker has left those out whose name would be another artifact's, or too long.
-        manifest = f"{path}{manifest[len(note['path']) :]}"
-        write_atomically(Path(manifest), blobs.get(blob))
+        manifest = f"{path}{manifest[len(note['path']) :]}" if blob else None
+        if blob and manifest:
+            write_atomically(Path(manifest), blobs.get(blob))
     return {"path": str(path), "sha256": note["sha256"], "manifest": manifest}

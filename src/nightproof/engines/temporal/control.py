@@ -54,6 +54,8 @@ async def poke(connection: Connection, run: str) -> bool:
 
 async def cancel(connection: Connection, run: str) -> bool:
     """Ask the workflow to cancel; False where there is none. Raises EngineError."""
+    if not await lives(connection, run):  # the server takes the request for one that is over
+        return False
     try:
         await connection.client.get_workflow_handle(workflow_id(run)).cancel(rpc_timeout=_RPC)
     except RPCError as error:
