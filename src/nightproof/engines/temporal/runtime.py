@@ -269,7 +269,7 @@ class WorkflowRuntime:
         data = content.encode() if isinstance(content, str) else content
         digest = sha256(data).hexdigest()
         fp = self.seen.next(fingerprint(b"\0artifact", [path.encode(), digest.encode()]))
-        self.record.take(fp)  # the activity sees to it that the file is there again
+        self.news += self.record.take(fp) is None  # the activity sees to a file that is gone
         kept: dict[str, Any] = (
             {"content": content}
             if isinstance(content, str)
@@ -347,10 +347,12 @@ class WorkflowRuntime:
         return self._never
 
     async def turn(self) -> None:
-        """Wait here for ever where nothing may begin any more."""
+        """Wait here for ever where nothing may begin any more; raises where the body is to end."""
         if not self.renewing and self.news and self._long_history():
             self.renewing = self.halting = True
             self.worked()
+        if self.ending is not None:
+            raise asyncio.CancelledError  # it cleans up: that must not begin anything
         if self.halting:
             await self.never()
 

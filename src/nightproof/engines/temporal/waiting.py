@@ -142,7 +142,6 @@ class Waiting:
         """
         run = self._run
         await run.turn()
-        run.news += 1
         self._serial += 1
         number = self._serial
         self._open[number] = (end, reason)
@@ -153,8 +152,10 @@ class Waiting:
             left = None if end is None else max(end - workflow.time(), 0.0)
             if seen is None:
                 if left is not None and left > 0:
+                    run.news += 1
                     await workflow.sleep(max(left, _SHORTEST))
                 return
+            run.news += 1
             longest = look if left is None else min(left, look)
             try:
                 await workflow.wait_condition(

@@ -9,6 +9,7 @@ fingerprint, and an execution that no longer fits its history is replaced by a n
 from __future__ import annotations
 
 import asyncio
+import traceback
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import timedelta
@@ -38,6 +39,7 @@ from nightproof.errors import (
     CodeChanged,
     DeadlineExceeded,
     LeaseLost,
+    MisuseError,
     NightproofError,
     StepFailed,
     StoreError,
@@ -205,10 +207,13 @@ class _Execution:
         run.task = asyncio.ensure_future(run.body(contract))
         if run.ending is not None:
             run.task.cancel()
-        value, error = None, None
+        value: Any = None
+        error: Exception | None = None
         try:
             try:
                 value = await run.task
+            except NotImplementedError as raised:
+                error = _beyond(run.job, raised)
             except Exception as raised:
                 error = raised
             await run.settle()
@@ -314,6 +319,17 @@ class _Execution:
         if run.ask["attributes"]:
             workflow.upsert_search_attributes([STATUS.value_set(status)])
         return cast("OutcomeAnswer", answer)
+
+
+def _beyond(job: Job[Any, Any], error: NotImplementedError) -> Exception:
+    """What a body gets that wants a thread or a connection of a workflow's event loop."""
+    frames = traceback.extract_tb(error.__traceback__)
+    if not frames or not frames[-1].filename.endswith("asyncio/events.py"):
+        return error
+    return MisuseError(
+        f"the body of job '{job.name}' called {frames[-1].name}(), which there is not in a workflow",
+        "On Temporal a body only decides: put threads, files and connections into a step.",
+    )
 
 
 def _told(error: BaseException) -> dict[str, Any]:
