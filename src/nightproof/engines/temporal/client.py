@@ -147,7 +147,7 @@ def failure(run: str, kept: Mapping[str, Any]) -> NightproofError:
     kind = getattr(errors, name, None)
     if isinstance(kind, type) and issubclass(kind, NightproofError):
         with suppress(TypeError):
-            return kind(message)
+            return kind(message, kept.get("hint", ""))
     return FailedElsewhere(f"{name}: {message}" if message else name, type=name)
 
 
