@@ -97,6 +97,9 @@ async def _ended(run: WorkerRun, ask: EndAsk) -> OutcomeAnswer:
     if ask["status"] == "cancelled":
         await closing.finish(run, RunStatus.CANCELLED, "cancelled")
         return _counted(run, ask, RunStatus.CANCELLED)
+    if ask["status"] == "released":
+        await closing.finish(run, RunStatus.RUNNING, "refused")
+        return _counted(run, ask, RunStatus.RUNNING)
     if ask["status"] == "failed":
         return await _failed(run, ask, ask.get("error") or {})
     if ask["resumed"]:

@@ -277,7 +277,8 @@ class EndAsk(TypedDict):
     """The body is over."""
 
     head: Head
-    status: Literal["completed", "failed", "cancelled"]
+    status: Literal["completed", "failed", "cancelled", "released"]
+    """"released": it was refused, and stays as it is for whoever goes on with it."""
     result: NotRequired[str]
     """JSON text of the result."""
     error: NotRequired[dict[str, Any]]
