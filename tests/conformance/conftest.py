@@ -7,6 +7,7 @@ import itertools
 import os
 import sys
 from collections.abc import Callable, Iterator
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,17 @@ def _found() -> dict[str, type[Combination]]:
 
 
 COMBINATIONS = _found()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What a combination keeps for `make drill`."""
+    for item in items:
+        name = getattr(item, "callspec", None) and item.callspec.params.get("combination")  # type: ignore[attr-defined]
+        if name in COMBINATIONS:
+            plain = item.name.replace(f"[{name}]", "").replace(f"[{name}-", "[")
+            known = (plain, plain.partition("[")[0])
+            if any(fnmatchcase(n, p) for n in known for p in COMBINATIONS[name].drills):
+                item.add_marker(pytest.mark.drill)
 
 
 @pytest.fixture(scope="session", params=list(COMBINATIONS))

@@ -97,7 +97,7 @@ COVER: dict[str, tuple[str, ...]] = {
         "test_waits.py::test_a_long_sleep_parks_the_run_until_its_time",
         "test_waits.py::test_a_run_parks_when_the_steps_beside_the_wait_are_done",
         "test_waits.py::test_a_signal_wakes_a_parked_run",
-        "test_waits.py::test_a_parked_run_is_resumed_by_whoever_comes",
+        "test_waits.py::test_killed_and_then_parked",
     ),
     "Ref and large values": (
         "test_values.py::test_refs_travel_by_digest",

@@ -5,16 +5,6 @@ from __future__ import annotations
 from conforming.jobs import family
 
 
-def go_on(night, job, contract):
-    """Start it again until it is not parked."""
-
-    def look():
-        outcome = night.run(job, contract)
-        return outcome if outcome.status != "parked" else None
-
-    return night.until(look)
-
-
 def test_a_child_is_a_run_of_its_own(night, case, diary):
     """Its result is on record in both; a crash of the parent does not repeat it."""
     night.crash(family.parent, case(), at="last:before")
@@ -56,7 +46,7 @@ def test_a_signal_to_a_child_wakes_its_parent(night, case, diary):
         night.signal(name, "go", n + 1)
         if n == 0:
             night.until(lambda: parked(night, contract, 2))
-    assert go_on(night, family.parent, contract).value == 20 + 1 + 3
+    assert night.go_on(family.parent, contract).value == 20 + 1 + 3
     assert diary() == ["works 0", "works 2", "last"]
 
 

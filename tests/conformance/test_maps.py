@@ -98,8 +98,8 @@ def test_a_stream_is_ordered_and_can_be_left(night, case, diary):
 
 def test_effects_inside_items_act_once(night, case, diary):
     """kill -9 in the middle: what was posted and recorded is not posted again."""
-    night.crash(maps.posts, case(n=20), at="effect posted:confirm#8")
-    assert night.value(maps.posts, case(n=20)) == [f"posted {n}" for n in range(20)]
+    night.crash(maps.posts_all, case(n=20), at="effect posted:confirm#8")
+    assert night.value(maps.posts_all, case(n=20)) == [f"posted {n}" for n in range(20)]
     acts = Counter(line for line in diary() if line.startswith("posted"))
     assert len(acts) == 20, "an item's key changed between two tries"
     confirmed = night.ask(lambda journal: journal.effects())

@@ -43,7 +43,7 @@ def test_reads_answers_and_environment_are_on_record(night, case, tmp_path):
     """The witness names the undeclared file and its step; snapshot and model stand in the manifest."""
     file = tmp_path / "rates.json"
     file.write_text("1.25\n")
-    outcome = night.run(plain.witnessed, case(names=(str(file),)))
+    outcome = night.run(plain.reading, case(names=(str(file),)))
     assert outcome.value == "1.25"
     read = reads(night, outcome.name)[str(file)]
     assert read.declared == ""
@@ -64,7 +64,7 @@ def test_an_undeclared_read_is_refused_under_strict(night, case, tmp_path):
     """It names the file."""
     file = tmp_path / "rates.json"
     file.write_text("1.25\n")
-    outcome = night.run(plain.witnessed, case(names=(str(file),)), strict=True)
+    outcome = night.run(plain.reading, case(names=(str(file),)), strict=True)
     assert outcome.status == "failed"
     assert str(file) in str(outcome.error)
 

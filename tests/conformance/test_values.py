@@ -77,8 +77,8 @@ def test_measures_and_decisions_are_kept(night, case):
 
 def test_an_artifact_is_whole_stamped_and_verified(night, case, diary):
     """Its manifest names it, `verify` checks it, and finds a changed byte."""
-    night.crash(values.reports, case(), at="last:before")
-    outcome = night.run(values.reports, case())
+    night.crash(values.delivers, case(), at="last:before")
+    outcome = night.run(values.delivers, case())
     content = "grün\n".encode()
     assert outcome.value == hashlib.sha256(content).hexdigest()
     assert diary() == ["text", outcome.value, "last"]
@@ -95,7 +95,7 @@ def test_an_artifact_is_whole_stamped_and_verified(night, case, diary):
     report.write_bytes(b"changed")
     code, said = night.command("verify", str(report))
     assert code == 3, said
-    again = night.run(values.reports, case())
+    again = night.run(values.delivers, case())
     assert again.from_record
     assert [made["sha256"] for made in again.artifacts] == [
         made["sha256"] for made in outcome.artifacts

@@ -34,11 +34,14 @@ class Combination:
     """An engine on a store. To join, write a file in ``combinations/`` with a class of this kind.
 
     `name` is what tests call it. `differs` names tests (function names) that cannot hold
-    here, each with the reason; they are run all the same and must fail.
+    here, each with the reason; they are run all the same and must fail. `drills` are
+    patterns (``test_x``, ``test_x[*act*]``) of those that are too slow here for every day:
+    other tests hold the same, and `make drill` runs them.
     """
 
     name: ClassVar[str]
     differs: ClassVar[Mapping[str, str]] = {}
+    drills: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, folder: Path, server: Callable[[str], Any]) -> None:
         """`folder` is the session's own; `server` gives its fixtures by name."""
@@ -116,6 +119,17 @@ class Combination:
         if outcome.error is not None:
             raise outcome.error
         return outcome.value
+
+    def go_on(self, job: Job[Any, Any], contract: Any) -> Outcome:
+        """The end of a run that was parked, once what it waits for is there."""
+
+        def look() -> Outcome | None:
+            outcome = self.run(job, contract)
+            return None if outcome.status == "parked" else outcome
+
+        found = self.until(look)
+        assert found is not None
+        return found
 
     def command(self, *arguments: str) -> tuple[int, str]:
         """Exit code and output of the command, here."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-from conforming.world import Case, last, tell
-from nightproof import job, step
+from conforming.world import Case, last, on, tell
+from nightproof import Retry, job, step
 
 
 @step
@@ -62,6 +62,23 @@ async def codes(contract: Case) -> int:
     """Uses the step whose body is edited."""
     got = await edited(contract.case, contract.n)
     await last(contract.case)
+    return got
+
+
+@step(retry=Retry(attempts=1))
+async def falls(case: str) -> int:
+    """Fails until the test has switched it on."""
+    tell(case, "falls")
+    if not on(case, "well"):
+        raise ValueError("not yet")
+    return 0
+
+
+@job(name="falling")
+async def falling(contract: Case) -> int:
+    """Fails behind the step whose body is edited."""
+    got = await edited(contract.case, contract.n)
+    await falls(contract.case)
     return got
 
 

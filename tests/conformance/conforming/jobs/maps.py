@@ -125,7 +125,7 @@ async def posting(n: int, case: str) -> str:
 
 
 @job
-async def posts(contract: Case) -> list[str]:
+async def posts_all(contract: Case) -> list[str]:
     """A map with an effect in every item."""
     return await posting.map(range(contract.n), case=contract.case, concurrency=4)
 

@@ -110,7 +110,7 @@ async def answers(case: str) -> str:
 
 
 @job
-async def witnessed(contract: Case) -> str:
+async def reading(contract: Case) -> str:
     """What it read and who answered is on record."""
     got = await reads(contract.case, contract.names[0])
     await answers(contract.case)

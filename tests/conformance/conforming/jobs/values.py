@@ -163,7 +163,7 @@ async def text_of(case: str) -> str:
 
 
 @job
-async def reports(contract: Case) -> str:
+async def delivers(contract: Case) -> str:
     """Two files, stamped."""
     text = await text_of(contract.case)
     made = await artifact("out/report.md", text, media_type="text/markdown")

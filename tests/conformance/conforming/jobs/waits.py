@@ -22,7 +22,7 @@ from nightproof import (
 )
 from nightproof.model import clock
 
-LONG = PARK_AFTER + 0.5
+LONG = PARK_AFTER + 1.5
 
 
 @step(name="at")
