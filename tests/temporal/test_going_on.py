@@ -24,6 +24,7 @@ from nightproof import (
     step,
     wait_for,
 )
+from nightproof.engines.temporal import starting
 from nightproof.errors import DeadlineExceeded, Permanent
 from nightproof.journal.records import run_name
 from nightproof.model import clock
@@ -120,6 +121,10 @@ def test_a_long_history_goes_on_in_a_new_one(world: Any, diary: Diary) -> None:
                 begun.handle.id, run_id=begun.handle.first_execution_run_id
             ).describe()
             assert described.run_id != first.run_id
+            started = [event async for event in begun.handle.fetch_history_events()][0]
+            kept = started.workflow_execution_started_event_attributes
+            assert kept.retry_policy.maximum_interval.seconds == 60
+            assert kept.workflow_task_timeout.seconds == starting.TASK_TIMEOUT.total_seconds()
             row = await world.row(long, Night(n=20))
             assert row.attempts == 1
             said = await world.said(row)

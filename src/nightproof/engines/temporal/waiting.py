@@ -19,6 +19,7 @@ from nightproof.engines.temporal.messages import (
 )
 from nightproof.engines.temporal.parts import Pending
 from nightproof.engines.temporal.record import short
+from nightproof.errors import NightproofError
 from nightproof.model import clock
 from nightproof.model.codec import Codec
 from nightproof.model.fingerprint import fingerprint
@@ -206,6 +207,8 @@ class Waiting:
             async with self._changing:
                 if reason != self.parked or wake != self.wake:
                     await self._pause(reason, wake)
+        except NightproofError:
+            return  # a lost lease has ended the body; anything else is met again at the end
         finally:
             self._settling = None
 
