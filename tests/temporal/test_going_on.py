@@ -121,7 +121,7 @@ def test_a_long_history_goes_on_in_a_new_one(world: Any, diary: Diary) -> None:
                 begun.handle.id, run_id=begun.handle.first_execution_run_id
             ).describe()
             assert described.run_id != first.run_id
-            started = [event async for event in begun.handle.fetch_history_events()][0]
+            started = await anext(begun.handle.fetch_history_events())
             kept = started.workflow_execution_started_event_attributes
             assert kept.retry_policy.maximum_interval.seconds == 60
             assert kept.workflow_task_timeout.seconds == starting.TASK_TIMEOUT.total_seconds()
