@@ -22,8 +22,6 @@ POSTGRES = "BENCH_POSTGRES"
 """URL of the server's database `postgres`."""
 TEMPORAL = "BENCH_TEMPORAL"
 """The address of the gRPC service."""
-TEMPORAL_FOLDER = "BENCH_TEMPORAL_FOLDER"
-"""Where its database is."""
 
 
 class Servers:
@@ -39,7 +37,6 @@ class Servers:
         if kind == "temporal" and TEMPORAL not in os.environ:
             server = self._start(servers.temporal, "temporal")
             os.environ[TEMPORAL] = server.address
-            os.environ[TEMPORAL_FOLDER] = str(server.folder)
 
     def _postgres(self) -> None:
         server = self._start(servers.postgres, "postgres")
@@ -63,7 +60,7 @@ def running() -> Iterator[Servers]:
         try:
             yield Servers(stack)
         finally:
-            for name in (POSTGRES, TEMPORAL, TEMPORAL_FOLDER):
+            for name in (POSTGRES, TEMPORAL):
                 os.environ.pop(name, None)
 
 

@@ -10,15 +10,19 @@ import uuid
 from pathlib import Path
 from typing import Any
 
+from temporalio.client import Client
+
 from bench.peers import temporal_jobs as jobs
 from bench.peers.raw_postgres import grown
 from bench.peers.temporal_plain import workers
-from bench.servers import TEMPORAL, TEMPORAL_FOLDER, database
+from bench.servers import TEMPORAL, database
 from nightproof import app
 from nightproof.cli import distant
 from nightproof.cli.targets import Target
 from nightproof.config import Settings
 from nightproof.engines.attempt import Options
+from nightproof.engines.temporal.starting import workflow_id
+from nightproof.journal.records import run_name
 
 
 class Side:
@@ -72,27 +76,36 @@ def map_items(
 
 
 def growth(work: Path, n: int, of: str, where: str) -> dict[str, Any]:  # noqa: ARG001
-    """Bytes a step: in Temporal's database, or in Postgres."""
+    """Bytes a step: of the workflow's history, or in Postgres."""
     side = Side()
     job, make = {
         "steps": (jobs.long, lambda m: jobs.Long(n=m)),
         "map": (jobs.wide, lambda m: jobs.Wide(n=m, seconds=0.0, width=64)),
     }[of]
+    contract = make(n)
 
     def act() -> None:
-        side.seconds(job, make(n))
+        side.seconds(job, contract)
 
     with side.workers:
         side.seconds(job, make(64))
         if where == "postgres":
             return {"value": grown(side.store, "disk", act) / n}
-        before = histories()
         act()
-        return {"value": (histories() - before) / n}
+        return {"value": asyncio.run(_history(run_name(job.name, contract.digest, 0))) / n}
 
 
-def histories() -> int:
-    """Bytes of Temporal's database with its log."""
-    return sum(
-        path.stat().st_size for path in Path(os.environ[TEMPORAL_FOLDER]).glob("temporal.db*")
-    )
+async def _history(run: str) -> int:
+    """Bytes of all executions of a run's workflow, as Temporal counts them."""
+    client = await Client.connect(os.environ[TEMPORAL])
+    total, execution = 0, None
+    while True:
+        handle = client.get_workflow_handle(workflow_id(run), run_id=execution)
+        info = (await handle.describe()).raw_description.workflow_execution_info
+        total += info.history_size_bytes
+        first = (
+            await anext(handle.fetch_history_events())
+        ).workflow_execution_started_event_attributes
+        execution = first.continued_execution_run_id or None
+        if execution is None:
+            return total

@@ -51,15 +51,16 @@ MEGABYTES = Row(
               "ours_postgres:growth", 20_000, what="disk", of="map"),
         _side("megabytes", f"step, {TEMPORAL}: in Postgres", "temporal",
               "ours_temporal:growth", 600, of="steps", where="postgres"),
-        _side("megabytes", f"step, {TEMPORAL}: in Temporal", "temporal",
+        _side("megabytes", f"step, {TEMPORAL}: history", "temporal",
               "ours_temporal:growth", 600, of="steps", where="temporal"),
         _side("megabytes", f"map item, {TEMPORAL}: in Postgres", "temporal",
               "ours_temporal:growth", 10_000, of="map", where="postgres"),
-        _side("megabytes", f"map item, {TEMPORAL}: in Temporal", "temporal",
+        _side("megabytes", f"map item, {TEMPORAL}: history", "temporal",
               "ours_temporal:growth", 10_000, of="map", where="temporal"),
     ),
     rounds=1,
-    note="Small values only. Temporal drops a history when its namespace's retention is over.",
+    note="Small values only. The history is counted as Temporal counts it, without the indexes of "
+    "its database; it is dropped when the namespace's retention is over.",
 )  # fmt: skip
 
 MILLION = (SECONDS, MEGABYTES)
