@@ -91,6 +91,7 @@ def test_a_secret_needs_a_key(world: Any, diary: Diary) -> None:
             outcome = await world.run(trusted, Night())
             assert isinstance(outcome.error, MisuseError)
             assert "is not encrypted" in outcome.error.message
+            assert "temporal_key" in outcome.error.hint
 
     asyncio.run(main())
     assert diary() == []

@@ -260,7 +260,10 @@ class _Execution:
         if isinstance(error, (StoreError, CodeChanged)):
             await self._end("released", error=_told(error))
             _refuse(_refusal(error))
-        _refuse(await self._end("failed", error=stored(error)))
+        kept = stored(error)
+        if isinstance(error, NightproofError) and error.hint:
+            kept["hint"] = error.hint  # the client shows what to do
+        _refuse(await self._end("failed", error=kept))
 
     async def _stopped(self, why: Ending) -> OutcomeAnswer:
         run = self._run
