@@ -71,7 +71,7 @@ async def _deploy(
                 await dispatching.keep(journal, one.plan)
         finally:
             await journal.close()
-    if not await connection.pollers():
+    if found and not await connection.pollers():
         queue = connection.address.task_queue
         note(f"nobody works on task queue '{queue}': nights wait until a worker is started with")
         note("  nightproof worker " + " ".join(sorted({_file(one.plan.target) for one in found})))
