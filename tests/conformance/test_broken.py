@@ -41,7 +41,16 @@ def suite(broken: str, tests: list[str], folder: Path) -> subprocess.CompletedPr
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("broken", CAUGHT_BY)
+EVERY_DAY = ("by-position", "retry-blindly", "no-fencing")
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        pytest.param(name, marks=[] if name in EVERY_DAY else [pytest.mark.drill])
+        for name in CAUGHT_BY
+    ],
+)
 def test_a_broken_combination_fails(broken: str, tmp_path: Path):
     """One of its tests notices."""
     ended = suite(broken, [CAUGHT_BY[broken]], tmp_path)
@@ -49,6 +58,7 @@ def test_a_broken_combination_fails(broken: str, tmp_path: Path):
     assert "1 failed" in ended.stdout
 
 
+@pytest.mark.drill
 def test_the_same_tests_pass_on_a_whole_one(tmp_path: Path):
     """What is caught above is the breakage."""
     tests = sorted(set(CAUGHT_BY.values()))

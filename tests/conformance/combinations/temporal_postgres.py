@@ -15,7 +15,7 @@ from typing import Any
 from conforming.combination import PATIENCE, Combination
 from conforming.embedded import read_all
 from conforming.postgres import rows_of
-from conforming.zygote import Zygote
+from conforming.zygote import WORKS, Zygote
 
 from nightproof import app
 from nightproof.cli import distant
@@ -94,7 +94,7 @@ class TemporalPostgres(Combination):
         self._workers: dict[str, int] = {}  # their pids, by task queue
         self._live: Counter[str] = Counter()
         self._lock = threading.Lock()
-        self._zygote = Zygote(self.environ, self.folder / "log")
+        self._zygote = Zygote(self.environ, self.folder / "log", WORKS)
         self._serve("main", "")
 
     def stop(self) -> None:

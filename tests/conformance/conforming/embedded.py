@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import signal
-import subprocess
 from pathlib import Path
 from typing import Any
 
 from conforming.combination import PATIENCE, Combination
+from conforming.zygote import RUNS, Zygote
 from nightproof.app import App
 from nightproof.durable.job import Job
 from nightproof.engines.attempt import Options, Outcome
 from nightproof.model.crash import FAIL_AT
-from nightproof.testing.children import COMMAND
 
 
 class Embedded(Combination):
     """The embedded engine on the store that NIGHTPROOF_STORE names."""
 
+    _zygote: Zygote | None = None
+    _numbers = itertools.count(1)
+
     def stop(self) -> None:
         """Nothing runs between two calls."""
+        if self._zygote is not None:
+            self._zygote.close()
 
     def run(self, job: Job[Any, Any], contract: Any, **how: Any) -> Outcome:
         """One attempt, in a loop of its own."""
@@ -42,17 +47,13 @@ class Embedded(Combination):
 
     def crash(self, job: Job[Any, Any], contract: Any, at: str, **environ: str) -> None:
         """The command, in a process of its own."""
-        ended = subprocess.run(
-            [*COMMAND, "run", job.target, contract.to_json(), "--json"],
-            env={**self.environ, FAIL_AT: at, **environ},
-            cwd=self.folder,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=PATIENCE,
-        )
-        with (self.folder / "log").open("ab") as log:
-            log.write(ended.stdout + ended.stderr)
-        assert ended.returncode == -signal.SIGKILL, (ended.stdout + ended.stderr).decode()
+        if self._zygote is None:
+            self._zygote = Zygote(self.environ, self.folder / "log", RUNS)
+        log = self.folder / f"crash-{next(self._numbers)}"
+        asked = ["run", job.target, contract.to_json(), "--json"]
+        pid = self._zygote.start(asked, {**self.environ, FAIL_AT: at, **environ}, log)
+        code = self._zygote.wait(pid, PATIENCE)
+        assert code == -signal.SIGKILL, f"{at} was not reached (exit {code}): {log.read_text()}"
 
     def written(self) -> bytes:
         """The session's folder; a store elsewhere adds what is there."""

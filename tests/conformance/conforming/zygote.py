@@ -1,4 +1,4 @@
-"""Worker processes that start at once: a process that has loaded everything forks them.
+"""Processes that start at once: one that has loaded everything forks them.
 
 Run as a program it reads requests from stdin, a line of JSON each (``environ``,
 ``arguments`` of the command, ``log``), and says on stdout which process it has made and
@@ -20,23 +20,18 @@ from pathlib import Path
 from typing import Any
 
 PR_SET_PDEATHSIG = 1
-LOADED = (
-    "nightproof.cli.commands",
-    "nightproof.cli.working",
-    "nightproof.engines.temporal.worker",
-    "nightproof.stores.postgres",
-    "pydantic",
-)
-"""What costs time to import, and starts no thread."""
+RUNS = ("nightproof.app", "nightproof.cli.commands", "nightproof.cli.running")
+WORKS = (*RUNS, "nightproof.cli.working", "nightproof.engines.temporal.worker")
+"""What costs time to import, and starts no thread: for runs, and for workers."""
 
 
 class Zygote:
-    """The process that makes workers."""
+    """The process that makes others; `loaded` are the modules that they find loaded."""
 
-    def __init__(self, environ: Mapping[str, str], log: Path) -> None:
+    def __init__(self, environ: Mapping[str, str], log: Path, loaded: Sequence[str]) -> None:
         with log.open("ab") as errors:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "conforming.zygote"],
+                [sys.executable, "-m", "conforming.zygote", *loaded],
                 env=dict(environ),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
@@ -88,7 +83,7 @@ class Zygote:
 def _serve() -> None:
     import importlib
 
-    for name in LOADED:
+    for name in sys.argv[1:]:
         importlib.import_module(name)
     children: set[int] = set()
     waiting = b""
