@@ -155,7 +155,8 @@ class Place:
                 entries = await journal.entries(run.id, kinds=(Kind.RESULT,))
                 codes = await journal.codes({entry.code for entry in entries})
                 for entry in entries:
-                    name = codes[entry.code].name
+                    code = codes.get(entry.code)  # an owner that is not fenced off may lack it
+                    name = "work" if code is None else code.name
                     if name in ("work", "enlarge"):
                         item = json.loads(entry.inputs)[0]
                         found[item if name == "work" else -1 - item] += 1

@@ -59,6 +59,7 @@ def test_the_object_store_is_away(
     assert night.wrong() == []
 
 
+@pytest.mark.drill
 def test_impatience_is_caught(place: Callable[..., Any], own_s3: servers.S3Server, tmp_path: Path):
     """A store that takes what is out of reach for lost makes finished items run again."""
     night = night_without_blobs(place, own_s3, tmp_path, 1, FAULTS_BROKEN="out-of-reach-is-lost")

@@ -18,7 +18,7 @@ def environ(temporal: servers.TemporalServer) -> dict[str, str]:
     return {
         "NIGHTPROOF_ENGINE": "temporal",
         "NIGHTPROOF_TEMPORAL": f"{temporal.url}?task_queue=q{time.monotonic_ns()}",
-        "NIGHTPROOF_TEMPORAL_HEARTBEAT": "2",
+        "NIGHTPROOF_LEASE": "6",  # a worker that is silent for 2 s is dead
     }
 
 
@@ -38,6 +38,7 @@ def test_a_worker_dies(
     assert night.wrong() == []
 
 
+@pytest.mark.drill
 def test_a_worker_that_does_not_look_is_caught(
     place: Callable[..., Any],
     postgres_server: servers.PostgresServer,
