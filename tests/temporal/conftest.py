@@ -98,13 +98,13 @@ class World:
             await activities.close()
             await journal.close()
 
-    def process(self, target: Path, **environ: str) -> subprocess.Popen[bytes]:
+    def process(self, target: Path, *options: str, **environ: str) -> subprocess.Popen[bytes]:
         """A worker as a process of its own, to be killed."""
         environment = {
             **os.environ, "NIGHTPROOF_STORE": self.store, "NIGHTPROOF_TEMPORAL": self.url,
             **environ,
         }  # fmt: skip
-        command = [sys.executable, "-m", "nightproof", "worker", str(target)]
+        command = [sys.executable, "-m", "nightproof", "worker", str(target), *options]
         with (self.folder / "worker.log").open("ab") as log:
             made = subprocess.Popen(
                 command, env=environment, cwd=self.folder, stdin=subprocess.DEVNULL,

@@ -75,7 +75,10 @@ def test_a_worker_is_killed_in_the_middle_of_a_map(world: Any, diary: Diary) -> 
 
     async def main() -> None:
         async with world:
-            workers = [world.process(path, NIGHTPROOF_LEASE="3") for _ in range(2)]
+            workers = [world.process(path, "--slots", "2", NIGHTPROOF_LEASE="3") for _ in range(2)]
+            # One that is there first would take all chunks.
+            log = Path(world.folder) / "worker.log"
+            await world.until(lambda: log.read_text().count("working for") >= 2)
             begun = await world.begin(job, contract)
             await world.until(lambda: len({line.split()[2] for line in diary()}) == 2)
             await world.until(lambda: len(diary()) > 60)
