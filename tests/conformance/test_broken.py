@@ -21,6 +21,7 @@ CAUGHT_BY = {
     "[embedded-sqlite-works:after#3-3]",
     "committed-later": "test_owners.py::test_killed_between_and_inside_steps"
     "[embedded-sqlite-works:after#3-3]",
+    "no-token": "test_owners.py::test_a_stopped_owner_is_fenced_off[embedded-sqlite]",
     "no-fencing": "test_owners.py::test_of_two_starters_one_works[embedded-sqlite]",
 }
 """Ways in which a runtime can be broken (see drill/jobs/broken.py), and a test that notices."""

@@ -41,6 +41,7 @@ COVER: dict[str, tuple[str, ...]] = {
     "one run has one owner, taken over when it dies": (
         "test_owners.py::test_of_two_starters_one_works",
         "test_owners.py::test_a_live_run_is_left_alone_by_another_process",
+        "test_owners.py::test_a_stopped_owner_is_fenced_off",
     ),
     "what a job sees is what a resume sees": (
         "test_steps.py::test_typed_values_are_the_same_live_and_on_replay",

@@ -14,6 +14,7 @@ from conforming.world import WORLD
 
 from nightproof import AlreadyRunning
 from nightproof.app import App
+from nightproof.model.states import Kind
 
 
 def test_of_two_starters_one_works(night, case, diary, switch):
@@ -52,6 +53,23 @@ def test_a_live_run_is_left_alone_by_another_process(night, case, diary, switch)
     switch("open")
     assert running.result(timeout=30).value == "announced"
     assert diary().count("announced") == 1
+
+
+def test_a_stopped_owner_is_fenced_off(night, case, diary, switch):
+    """Stopped for longer than its lease, another takes over; when it goes on, it changes nothing."""
+    thaw = night.freeze(plain.gated, case(), when=diary)
+    assert diary() == ["begun 1"]
+    switch("open")
+    outcome = night.run(plain.gated, case())
+    assert outcome.value == "announced"
+    before = night.entries(outcome.name)
+    thaw()
+    assert diary().count("announced") == 1
+    after = night.entries(outcome.name)
+    assert [entry for entry in after if entry.kind != Kind.EVENT] == [
+        entry for entry in before if entry.kind != Kind.EVENT
+    ]
+    assert night.run(plain.gated, case()).from_record
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import os
 import signal
 import threading
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +71,7 @@ class TemporalPostgres(Combination):
         "test_large_values_are_spilled_and_replayed[[][!t]*",
         "test_short_sleeps_are_slept_and_recorded",
         "test_a_wait_that_timed_out_stays_so",
+        "test_a_stopped_owner_is_fenced_off",
         "test_an_expiring_result_is_kept_while_it_is_good",
         "test_what_is_not_asked_for_again_is_a_divergence",
     )
@@ -211,6 +213,30 @@ class TemporalPostgres(Combination):
         starter.join(PATIENCE)
         del self._workers[queue]
         assert code == -9, f"{at} was not reached (exit {code})"
+
+    def freeze(
+        self, job: Job[Any, Any], contract: Any, when: Callable[[], object]
+    ) -> Callable[[], None]:
+        """A worker of its own, on a task queue of the run's own."""
+        name = run_name(job.name, contract.digest, 0)
+        queue = self._queues[name] = f"freeze-{next(self._numbers)}"
+        pid = self._serve(queue, job.fn.__module__.rpartition(".")[2])
+        stop = threading.Event()
+        starter = threading.Thread(target=self._started, args=(job, contract, stop), daemon=True)
+        starter.start()
+        self.until(when)
+        os.kill(pid, signal.SIGSTOP)
+        stop.set()
+        starter.join(PATIENCE)
+        del self._workers[queue]
+
+        def thaw() -> None:
+            os.kill(pid, signal.SIGCONT)
+            clock.block(3.0)  # it ends what it was at, and is told that it comes too late
+            os.kill(pid, signal.SIGKILL)
+            assert self._zygote.wait(pid, PATIENCE) == -signal.SIGKILL
+
+        return thaw
 
     def _started(self, job: Job[Any, Any], contract: Any, stop: threading.Event) -> None:
         """Start the run, and follow it until the worker is dead."""

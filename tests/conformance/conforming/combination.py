@@ -82,6 +82,14 @@ class Combination:
         """Run in a process that is killed (kill -9) at a crash point (see model/crash.py)."""
         raise NotImplementedError
 
+    def freeze(
+        self, job: Job[Any, Any], contract: Any, when: Callable[[], object]
+    ) -> Callable[[], None]:
+        """Run in a process that is stopped (SIGSTOP) `when` something is seen, for longer than
+        its lease. What is returned lets it go on, until it has noticed that the run is not its own.
+        """
+        raise NotImplementedError
+
     def written(self) -> bytes:
         """Every byte that was written anywhere for the runs so far: store, blobs, logs, history."""
         raise NotImplementedError

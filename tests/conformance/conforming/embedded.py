@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import os
 import signal
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from conforming.zygote import RUNS, Zygote
 from nightproof.app import App
 from nightproof.durable.job import Job
 from nightproof.engines.attempt import Options, Outcome
+from nightproof.model import clock
 from nightproof.model.crash import FAIL_AT
 
 
@@ -47,13 +50,36 @@ class Embedded(Combination):
 
     def crash(self, job: Job[Any, Any], contract: Any, at: str, **environ: str) -> None:
         """The command, in a process of its own."""
+        processes, pid, log = self._started(job, contract, {FAIL_AT: at, **environ})
+        code = processes.wait(pid, PATIENCE)
+        assert code == -signal.SIGKILL, f"{at} was not reached (exit {code}): {log.read_text()}"
+
+    def _started(
+        self, job: Job[Any, Any], contract: Any, environ: dict[str, str]
+    ) -> tuple[Zygote, int, Path]:
         if self._zygote is None:
             self._zygote = Zygote(self.environ, self.folder / "log", RUNS)
-        log = self.folder / f"crash-{next(self._numbers)}"
+        log = self.folder / f"process-{next(self._numbers)}"
         asked = ["run", job.target, contract.to_json(), "--json"]
-        pid = self._zygote.start(asked, {**self.environ, FAIL_AT: at, **environ}, log)
-        code = self._zygote.wait(pid, PATIENCE)
-        assert code == -signal.SIGKILL, f"{at} was not reached (exit {code}): {log.read_text()}"
+        return self._zygote, self._zygote.start(asked, self.environ | environ, log), log
+
+    def freeze(
+        self, job: Job[Any, Any], contract: Any, when: Callable[[], object]
+    ) -> Callable[[], None]:
+        """The command, with a lease of a second."""
+        self.environ["NIGHTPROOF_LEASE"] = "1"
+        processes, pid, log = self._started(job, contract, {})
+        self.until(when)
+        os.kill(pid, signal.SIGSTOP)
+        clock.block(1.2)
+
+        def thaw() -> None:
+            del self.environ["NIGHTPROOF_LEASE"]
+            os.kill(pid, signal.SIGCONT)
+            assert processes.wait(pid, PATIENCE) == 1, log.read_text()
+            assert "LeaseLost" in log.read_text()
+
+        return thaw
 
     def written(self) -> bytes:
         """The session's folder; a store elsewhere adds what is there."""
