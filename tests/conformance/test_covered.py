@@ -63,6 +63,7 @@ COVER: dict[str, tuple[str, ...]] = {
         "test_steps.py::test_steps_run_once_and_a_complete_run_returns_its_record",
         "test_steps.py::test_a_step_inside_a_step_is_an_ordinary_call",
         "test_steps.py::test_outside_a_run_a_step_is_an_ordinary_call",
+        "test_steps.py::test_killed_in_a_pure_step",
     ),
     "values that do not fit are clear errors": (
         "test_steps.py::test_a_result_that_does_not_fit_is_a_clear_permanent_error",
@@ -116,6 +117,7 @@ COVER: dict[str, tuple[str, ...]] = {
     "once()": ("test_owners.py::test_once_is_exactly_once",),
     "the same contract is the same run; replicates": (
         "test_owners.py::test_the_same_contract_is_the_same_run",
+        "test_steps.py::test_a_job_can_be_run_from_python",
     ),
     "retry triage": (
         "test_failures.py::test_a_step_that_succeeds_in_the_end_succeeds",

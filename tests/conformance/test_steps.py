@@ -45,6 +45,22 @@ def test_equal_calls_are_told_apart(night, case, diary):
     assert diary().count("counted") == 4
 
 
+def test_killed_in_a_pure_step(night, case, diary):
+    """It runs again; what is on record before it does not."""
+    night.crash(steps.chain, case(n=3), at="half:mid")
+    assert night.value(steps.chain, case(n=3)) == 6
+    assert diary() == ["double 3", "plus 6 6"]
+
+
+def test_a_job_can_be_run_from_python(night, case, diary):
+    """In the caller's loop, or for scripts: the same run as the command's."""
+    with night.surroundings():
+        assert asyncio.run(steps.chain.run(case(n=3), store=night.settings.store)) == 6
+        assert steps.chain.run_sync(case(n=3)) == 6
+    assert night.run(steps.chain, case(n=3)).from_record
+    assert diary() == ["double 3", "plus 6 6"]
+
+
 def test_a_step_inside_a_step_is_an_ordinary_call(night, case):
     """It is not recorded on its own."""
     outcome = night.run(steps.nested, case())

@@ -52,6 +52,7 @@ class TemporalPostgres(Combination):
     # A kill costs five seconds here: until its heartbeats are missed. One of each kind is enough.
     drills = (
         "test_equal_calls_are_told_apart",
+        "test_killed_in_a_pure_step",
         "test_typed_values_are_the_same_live_and_on_replay",
         "test_ambient_parameters_are_no_part_of_the_identity[[]by_[dh]*",
         "test_an_effect_acts_once_and_is_replayed[[][!p]*",

@@ -7,7 +7,7 @@ import contextlib
 import io
 import json
 import os
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
@@ -139,12 +139,20 @@ class Combination:
         assert found is not None
         return found
 
+    @contextlib.contextmanager
+    def surroundings(self) -> Iterator[None]:
+        """The environment and the working folder of a user of this combination."""
+        with (
+            mock.patch.dict(os.environ, self.environ, clear=True),
+            contextlib.chdir(self.folder),
+        ):
+            yield
+
     def command(self, *arguments: str) -> tuple[int, str]:
         """Exit code and output of the command, here."""
         out = io.StringIO()
         with (
-            mock.patch.dict(os.environ, self.environ, clear=True),
-            contextlib.chdir(self.folder),
+            self.surroundings(),
             contextlib.redirect_stdout(out),
             contextlib.redirect_stderr(out),
         ):
