@@ -33,7 +33,9 @@ def commands() -> set[str]:
 @pytest.mark.parametrize("name", DOCUMENTS)
 def test_make_targets_exist(root: Path, name: str):
     """Every `make TARGET` in a document is a target."""
-    targets = set(re.findall(r"^([a-z0-9-]+):", (root / "Makefile").read_text(), flags=re.MULTILINE))
+    targets = set(
+        re.findall(r"^([a-z0-9-]+):", (root / "Makefile").read_text(), flags=re.MULTILINE)
+    )
     assert typed((root / name).read_text("utf-8"), "make") - targets == set()
 
 
