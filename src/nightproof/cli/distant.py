@@ -44,6 +44,8 @@ LOOK_SECONDS = 0.25
 UNHEARD_SECONDS = 3.0
 """A run that no worker has begun for so long: is there one?"""
 AGAIN_SECONDS = 60.0
+TROUBLE_SECONDS = 5.0
+"""How often to ask whether workers get anywhere."""
 BACK_SECONDS = 1.0
 """How often to ask for a server that is away."""
 HEEDED_SECONDS = 3.0
@@ -164,6 +166,7 @@ class Follower:
         self._name = name
         self._target = target
         self._told_at: float | None = None
+        self._asked_at = clock.monotonic()
         self._remarks: set[str] = set()
 
     async def follow(self, begun: Begun, before: RunRow | None) -> Any:
@@ -215,6 +218,7 @@ class Follower:
     async def _look(self, token: int, since: float) -> Outcome | None:
         """The outcome of a run that has parked; a word where nobody has begun it."""
         row = await _exactly(self._journal, self._name)
+        await self._look_for_trouble()
         if row is None or row.token == token:
             if clock.monotonic() - since > UNHEARD_SECONDS:
                 await self.look_for_workers()
@@ -226,6 +230,18 @@ class Follower:
         if error.message not in self._remarks:
             self._remarks.add(error.message)
             note(f"nightproof: {error.message}; the run goes on, and so does this wait")
+
+    async def _look_for_trouble(self) -> None:
+        """Say once what workers try again and again without success."""
+        from nightproof.engines.temporal import control
+
+        if clock.monotonic() - self._asked_at < TROUBLE_SECONDS:
+            return
+        self._asked_at = clock.monotonic()
+        for text in await control.troubles(self._connection, self._name):
+            if text not in self._remarks:
+                self._remarks.add(text)
+                note(f"nightproof: workers try it again until it works: {text}")
 
     async def parked(self) -> Outcome | None:
         """The outcome of a run that waits for long; None where it is at work."""

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.failure.v1 import Failure
+from temporalio.api.workflowservice.v1 import GetWorkflowExecutionHistoryReverseRequest
 from temporalio.client import WorkflowExecutionStatus, WorkflowQueryFailedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from nightproof.engines.temporal.connection import PATIENCE_SECONDS, Connection, refused
 from nightproof.engines.temporal.starting import workflow_id
+from nightproof.errors import NightproofError
 from nightproof.model.identity import WORKFLOW, ProcessIdentity
 
 POKE = "nightproof.poke"
@@ -81,3 +85,58 @@ async def idle(connection: Connection, run: str) -> bool:
     except WorkflowQueryFailedError:
         return False
     return bool(told["idle"])
+
+
+async def troubles(connection: Connection, run: str) -> list[str]:
+    """What workers try again and again for a run, with the error; [] where all is well.
+
+    A worker that died is none: what it did is begun elsewhere. Raises EngineError.
+    """
+    try:
+        found = await connection.client.get_workflow_handle(workflow_id(run)).describe(
+            rpc_timeout=_RPC
+        )
+        told = found.raw_description
+        texts = [
+            f"{one.activity_type.name}: {await _why(connection, one.last_failure)}"
+            for one in told.pending_activities
+            if one.attempt > 1 and _is_error(one.last_failure)
+        ]
+        if told.HasField("pending_workflow_task") and told.pending_workflow_task.attempt > 1:
+            texts += await _last_task(connection, run)
+    except RPCError as error:
+        if error.status is RPCStatusCode.NOT_FOUND:
+            return []
+        raise refused(error, connection.address) from None
+    return sorted(set(texts))
+
+
+async def _last_task(connection: Connection, run: str) -> list[str]:
+    """Why the last workflow task failed, if it did."""
+    newest = await connection.client.workflow_service.get_workflow_execution_history_reverse(
+        GetWorkflowExecutionHistoryReverseRequest(
+            namespace=connection.address.namespace,
+            execution=WorkflowExecution(workflow_id=workflow_id(run)),
+            maximum_page_size=3,
+        ),
+        timeout=_RPC,
+    )
+    for event in newest.history.events:
+        if event.HasField("workflow_task_failed_event_attributes"):
+            failure = event.workflow_task_failed_event_attributes.failure
+            return [await _why(connection, failure)] if _is_error(failure) else []
+    return []
+
+
+def _is_error(failure: Failure) -> bool:
+    return bool(failure.message) and not failure.HasField("timeout_failure_info")
+
+
+async def _why(connection: Connection, failure: Failure) -> str:
+    """The message of a failure, in one line."""
+    try:
+        error = await connection.client.data_converter.decode_failure(failure)
+    except NightproofError as unreadable:  # encrypted with a key that is not here
+        return unreadable.message
+    lines = str(getattr(error, "message", error)).splitlines()
+    return ". ".join(line.strip().rstrip(".") for line in lines)

@@ -19,6 +19,7 @@ from nightproof.engines.temporal.beside import Beside, Telling
 from nightproof.engines.temporal.connection import Connection, refused
 from nightproof.engines.temporal.execution import host_of
 from nightproof.engines.temporal.firing import Fire, FireWorkflow, Firing
+from nightproof.engines.temporal.remarks import speak_plainly
 from nightproof.engines.temporal.workflow import JobWorkflow, serve
 from nightproof.errors import EngineError
 
@@ -54,6 +55,7 @@ class Worker:
         self._activities = activities
         self._grace = settings.grace
         self._stop = asyncio.Event()
+        speak_plainly()
         queue = connection.address.task_queue
         serve(host_of(settings, queue, jobs, blobs))
         firing = Firing(fire) if fire is not None else None
