@@ -167,3 +167,21 @@ def test_the_answer_of_a_server_is_heard_in_the_turn_that_it_comes_in():
             await second
 
     asyncio.run(main())
+
+
+@pytest.mark.parametrize("slow", [False, True])
+def test_an_older_owner_does_not_take_the_newer_one_down(slow):
+    """Two owners of one run in one process: only the older one loses its lease."""
+
+    async def main():
+        journal = Journal(slow)
+        commits = GroupCommit(journal, asyncio.get_running_loop())
+        old, new = commits.lane(1, 1, -1), commits.lane(1, 2, 9)
+        given = old.append(entry(old)), new.append(entry(new))
+        return await asyncio.gather(*given, return_exceptions=True), journal.commits, new.broken
+
+    (first, second), commits, broken = asyncio.run(main())
+    assert isinstance(first, LeaseLost)
+    assert second is None
+    assert broken is None
+    assert commits == [[[10]]]

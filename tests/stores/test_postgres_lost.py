@@ -320,3 +320,48 @@ def test_a_password_is_never_shown(postgres_schema, wire):
     assert secret
     assert secret not in journal.url
     assert "***" in journal.url
+
+
+def test_a_receipt_that_is_long_in_coming_is_still_a_receipt(postgres_schema, monkeypatch):
+    """What is left of a lost COMMIT outlasts a wait for a lock, and then turns out to be done."""
+    monkeypatch.setattr(session, "LOCK_MS", 200)
+    url = postgres_schema()
+    acts = []
+
+    async def act(transaction):
+        acts.append(1)
+
+    async def main():
+        journal = PostgresJournal(url)
+        await journal.runs(RunFilter())
+        # As a backend that is at its COMMIT, whose client is gone.
+        ghost = await psycopg.AsyncConnection.connect(url.partition("?")[0])
+        await ghost.execute(f"INSERT INTO {url.rpartition('=')[2]}.receipt VALUES (77)")
+        known = journal._session.once(act, number=77, kept=["done before"])
+        waiting = asyncio.ensure_future(known)
+        await asyncio.sleep(0.3)
+        await ghost.commit()
+        await ghost.close()
+        answer = await waiting
+        await journal.close()
+        return answer
+
+    assert asyncio.run(main()) == "done before"
+    assert not acts
+
+
+def test_a_statement_that_could_not_be_prepared_leaves_its_name_alone(postgres_schema):
+    """The name of one that was refused is not given to another while a later one has it."""
+    url = postgres_schema()
+
+    async def main():
+        journal = PostgresJournal(url)
+        await journal.runs(RunFilter())
+        link = journal._session.link
+        refused, answered = link.ask([("SELECT * FROM nowhere", ())]), link.ask([("SELECT 1", ())])
+        await asyncio.gather(refused, answered, return_exceptions=True)
+        found = await link.ask([("SELECT 2", ())])
+        await journal.close()
+        return found[0].rows
+
+    assert asyncio.run(main()) == [(2,)]

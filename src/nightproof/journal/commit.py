@@ -237,6 +237,8 @@ class GroupCommit:
         if crash.armed:
             crash.hit("batch:before")
         taken = [(lane, *lane.take()) for lane in lanes]
+        if len(taken) > 1:
+            taken = self._newest(taken)
         try:
             answer = self._journal.commit([batch for _, batch, _ in taken])
         except Exception as error:  # noqa: BLE001 - who waits must hear of it, whatever it is
@@ -247,6 +249,17 @@ class GroupCommit:
             self._acknowledge(taken, answer)
         else:
             self._await(taken, answer)
+
+    def _newest(self, taken: list[Taken]) -> list[Taken]:
+        """What is left when lanes end whose run has a newer token here: stores refuse by run."""
+        newest: dict[int, int] = {}
+        for lane, _, _ in taken:
+            newest[lane.run] = max(lane.token, newest.get(lane.run, lane.token))
+        old = [one for one in taken if one[0].token < newest[one[0].run]]
+        if not old:
+            return taken
+        self._fail(old, _lost())
+        return [one for one in taken if one[0].token == newest[one[0].run]]
 
     def _await(self, taken: list[Taken], answer: Awaitable[frozenset[int]]) -> None:
         self._running = future = asyncio.ensure_future(answer)
@@ -273,11 +286,7 @@ class GroupCommit:
             crash.hit("batch:after")
         for lane, _, future in taken:
             if lane.run in refused:
-                lane.broken = LeaseLost(
-                    "this attempt no longer owns its run: another process took it over, and "
-                    "what this one was about to write was refused",
-                    "Nothing needs to be done; the other process goes on.",
-                )
+                lane.broken = _lost()
             if future is not None:
                 if lane.broken is not None:
                     _break(future, lane.broken)
@@ -289,6 +298,14 @@ class GroupCommit:
             lane.broken = error
             if future is not None:
                 _break(future, error)
+
+
+def _lost() -> LeaseLost:
+    return LeaseLost(
+        "this attempt no longer owns its run: another process took it over, and "
+        "what this one was about to write was refused",
+        "Nothing needs to be done; the other process goes on.",
+    )
 
 
 def _explained(error: Exception) -> NightproofError:

@@ -75,6 +75,7 @@ class Link:
         self._fd = raw.socket
         self._units: deque[_Unit] = deque()
         self._names: dict[str, bytes] = {}
+        self._named = 0
         self._ready: set[str] = set()
         self._writing = False
         self._silence = SILENCE_SECONDS
@@ -97,7 +98,8 @@ class Link:
                 if self.prepares and not sql.startswith(ANEW):
                     name = self._names.get(sql)
                     if name is None:
-                        name = self._names[sql] = b"n%d" % len(self._names)
+                        name = self._names[sql] = b"n%d" % self._named
+                        self._named += 1
                         raw.send_prepare(name, sql.encode())
                         unit.prepares.append(sql)
                     elif sql not in self._ready:

@@ -203,7 +203,7 @@ class Session:
             except Lost as lost:
                 await patience.wait(lost)
             except Refused as refused:
-                kept.clear()
+                # What is kept stays: also waiting for what is left of a lost COMMIT ends so.
                 tries += 1
                 if refused.code not in AGAIN or tries >= TRIES:
                     raise self.explained(refused) from refused
