@@ -130,6 +130,26 @@ def test_interrupting_the_client_leaves_the_run(place):
     assert (watched.code, watched.json["run"]["status"]) == (1, "cancelled")
 
 
+def test_a_run_that_no_worker_has_begun_can_be_cancelled(alone):
+    """Only Temporal knows of it: who leaves it is told, and the first worker ends it."""
+    client = alone.start("run", "jobs.py:work", contract(n=3), *TEMPORAL, "--json")
+    while "nobody works on" not in (client.stderr.readline() if client.stderr else ""):
+        assert client.poll() is None
+    left = alone.end(client, signal.SIGINT)
+    assert left.code == 75, left.err
+    name, error = left.json["run"], left.json["error"]
+    assert "until a worker takes it up" in error["message"]
+    assert "nightproof worker" in error["hint"]
+    asked = alone("cancel", name, NIGHTPROOF_ENGINE="temporal")
+    assert (asked.code, "asked Temporal" in asked.out) == (0, True), asked.err
+    unknown = alone("cancel", "no-such-run", NIGHTPROOF_ENGINE="temporal")
+    assert (unknown.code, "there is no run" in unknown.err) == (2, True)
+    worker, _ = alone.worker()
+    alone.until(lambda: alone("show", name).out.startswith(f"{name}  cancelled"))
+    assert alone.calls() == []
+    assert alone.end(worker, signal.SIGTERM).code == 0
+
+
 def test_without_a_worker_it_says_so_and_waits(alone):
     """The command that starts a worker is named; the run goes on as soon as there is one."""
     client = alone.start("run", "jobs.py:work", contract(n=3), *TEMPORAL)

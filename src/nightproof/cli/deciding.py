@@ -38,22 +38,39 @@ def writing(session: Session, act: Callable[[Journal], Awaitable[T]]) -> T:
 def cancel(session: Session, name: str) -> int:
     """``nightproof cancel RUN``."""
 
-    async def act(journal: Journal) -> tuple[RunRow, bool]:
-        row = await open_run(journal, name)
-        if row.status not in (RunStatus.RUNNING, RunStatus.PARKED):
-            raise NotFound(f"run {row.name} is {row.status}; there is nothing to cancel")
-        return row, await _cancel(journal, row, session)
+    async def act(journal: Journal) -> tuple[str, bool, str]:
+        try:
+            row = await open_run(journal, name)
+            if row.status not in (RunStatus.RUNNING, RunStatus.PARKED):
+                raise NotFound(f"run {row.name} is {row.status}; there is nothing to cancel")
+        except NotFound:
+            if await _cancel_unbegun(session, name):
+                return name, False, "Temporal"
+            raise
+        owner = row.owner.label if row.owner else "its process"
+        return row.name, await _cancel(journal, row, session), owner
 
-    row, done = writing(session, act)
+    run, done, owner = writing(session, act)
     status = "cancelled" if done else "running"
     if session.json:
-        emit({"run": row.name, "status": status, "requested": True})
+        emit({"run": run, "status": status, "requested": True})
     elif done:
-        print(f"{row.name}  cancelled")
+        print(f"{run}  cancelled")
+    elif owner == "Temporal":
+        print(f"{run}  asked Temporal to cancel: the first worker that takes it up ends it")
     else:
-        owner = row.owner.label if row.owner else "its process"
-        print(f"{row.name}  asked {owner} to cancel: `nightproof watch {row.name}`")
+        print(f"{run}  asked {owner} to cancel: `nightproof watch {run}`")
     return 0
+
+
+async def _cancel_unbegun(session: Session, name: str) -> bool:
+    """Whether the engine is Temporal, and has a run of that name that no worker has begun."""
+    settings = session.settings()
+    if settings.engine != "temporal":
+        return False
+    from nightproof.cli import poking  # for such runs only
+
+    return await poking.cancel_unbegun(settings, name)
 
 
 async def _cancel(journal: Journal, row: RunRow, session: Session) -> bool:

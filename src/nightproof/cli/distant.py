@@ -189,7 +189,7 @@ class Follower:
                 if answer.done():
                     return await answer
                 if leave.is_set():
-                    return self._left()
+                    return await self._left()
                 try:
                     if (parked := await self._look(token, since)) is not None:
                         return parked
@@ -297,12 +297,15 @@ class Follower:
             state.over = True
             await shown
 
-    def _left(self) -> Outcome:
+    async def _left(self) -> Outcome:
         name = self._name
-        error = Interrupted(
-            f"run {name} goes on, on Temporal",
-            f"Follow it with `nightproof watch {name}`, end it with `nightproof cancel {name}`.",
-        )
+        message = f"run {name} goes on, on Temporal"
+        follow = f"Follow it with `nightproof watch {name}`"
+        with suppress(StoreError):
+            if await _exactly(self._journal, name) is None:
+                message = f"run {name} waits on Temporal until a worker takes it up"
+                follow = f"Start one with `nightproof worker {self._target.text}`"
+        error = Interrupted(message, f"{follow}, end the run with `nightproof cancel {name}`.")
         return self._outcome(RunStatus.RUNNING, error)
 
     def _outcome(self, status: RunStatus, error: BaseException) -> Outcome:

@@ -41,6 +41,15 @@ async def tell(journal: Journal, settings: Settings, row: RunRow, cancel: bool =
     return await give_back(journal, row)
 
 
+async def cancel_unbegun(settings: Settings, name: str) -> bool:
+    """Cancel a run that Temporal has and that is not at work by the journal; whether it has it."""
+    from nightproof.engines.temporal import control
+    from nightproof.engines.temporal.connection import connect
+
+    app.require_temporal()
+    return await control.cancel(await connect(settings, app.open_blobs(settings)), name)
+
+
 async def take_back(journal: Journal, settings: Settings, row: RunRow) -> RunRow:
     """Free a run whose workflow Temporal has lost. Raises AlreadyRunning where it has it."""
     from nightproof.engines.temporal import control
