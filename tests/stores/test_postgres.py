@@ -56,7 +56,9 @@ def with_parts(url, **parts):
     netloc = (
         f"{user}:{password}@{parts.get('host', split.hostname)}:{parts.get('port', split.port)}"
     )
-    return urlunsplit(split._replace(netloc=netloc, path=parts.get("path", split.path)))
+    query = "&".join(filter(None, (split.query, parts.get("query"))))
+    path = parts.get("path", split.path)
+    return urlunsplit(split._replace(netloc=netloc, path=path, query=query))
 
 
 def use(url, act):
@@ -134,8 +136,9 @@ def test_a_reader_outlives_its_event_loop(postgres_schema):
         ({"path": "/nowhere"}, "Create it"),
         ({"host": "no-such-host.invalid"}, "name service"),
         ({"port": 1}, "server runs"),
+        ({"query": "sslmode=require"}, "sslmode"),
     ],
-    ids=["password", "user", "database", "host", "port"],
+    ids=["password", "user", "database", "host", "port", "tls"],
 )
 def test_a_wrong_url_is_explained_in_one_line(postgres_schema, monkeypatch, parts, said):
     """What is wrong and what to do, without the password."""
@@ -146,6 +149,7 @@ def test_a_wrong_url_is_explained_in_one_line(postgres_schema, monkeypatch, part
     secret = urlsplit(url).password
     assert secret not in str(caught.value)
     assert "\n" not in caught.value.message
+    assert "?" not in caught.value.message.partition("connection")[2]
     assert said in caught.value.hint
 
 
@@ -155,6 +159,7 @@ def test_a_url_that_cannot_be_read(url):
     with pytest.raises(ConfigError, match=r"\*\*\*") as caught:
         PostgresJournal(url)
     assert "s3cret" not in str(caught.value)
+    assert ("no parameter 'foo'" in caught.value.message) == ("foo" in url)
 
 
 def test_a_schema_is_a_plain_name():

@@ -196,7 +196,9 @@ class Follower:
                 except (EngineError, StoreError) as error:
                     self._remark(error)
         except RunCancelled as error:
-            return self._outcome(RunStatus.CANCELLED, error)
+            outcome = self._outcome(RunStatus.CANCELLED, error)
+            row = await _exactly(self._journal, self._name)
+            return outcome if row is None else await self._counted(row, outcome)
         finally:
             for number in (signal.SIGTERM, signal.SIGINT):
                 loop.remove_signal_handler(number)
@@ -269,7 +271,9 @@ class Follower:
         self._told_at = now
         address = self._connection.address
         with suppress(EngineError):  # it is said elsewhere
-            if not await self._connection.pollers():
+            if await self._connection.pollers():  # one that has just left still counts
+                self._told_at = now - AGAIN_SECONDS + TROUBLE_SECONDS
+            else:
                 note(
                     f"nightproof: nobody works on task queue '{address.task_queue}' of "
                     f"{address.target}: start a worker with"

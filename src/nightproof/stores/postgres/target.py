@@ -23,6 +23,7 @@ _DEFAULTS: Final = {
     "tcp_user_timeout": "25000",
 }
 _SHAPE: Final = "Write postgresql://user:password@host:5432/database, with ?schema=NAME if wanted."
+_PARAMETER = re.compile(r'invalid URI query parameter: "(\w+)"')
 _SCHEMA = re.compile(r"[a-z_][a-z0-9_]{0,49}")
 
 
@@ -56,9 +57,11 @@ def target(url: str) -> Target:
         given = conninfo_to_dict(urlunsplit(parts._replace(query=rest)))
         if not all(port.isdecimal() or not port for port in str(given.get("port", "")).split(",")):
             raise ConfigError(f"store: no port number in {shown}", _SHAPE)
-    except Error:
-        # libpq quotes the URL, with its password.
-        raise ConfigError(f"store: cannot read the URL {shown}", _SHAPE) from None
+    except Error as error:
+        # libpq quotes the URL, with its password: of its message only the parameter is told.
+        named = _PARAMETER.search(str(error))
+        why = f": there is no parameter '{named[1]}'" if named else ""
+        raise ConfigError(f"store: cannot read the URL {shown}{why}", _SHAPE) from None
     parameters = {**_DEFAULTS, **{name: str(value) for name, value in given.items()}}
     parameters["client_encoding"] = "UTF8"
     return Target(shown, parameters, schema)

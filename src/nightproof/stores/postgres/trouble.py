@@ -61,7 +61,10 @@ _HOST = re.compile(
 
 def in_one_line(text: str) -> str:
     """A message of libpq or the server without its line breaks."""
-    return " ".join(text.split())
+    lines = [" ".join(line.split()) for line in text.splitlines()]
+    # libpq asks whether the server runs; so does the hint.
+    told = [line for line in lines if line and not line.startswith("Is the server running")]
+    return "; ".join(told)
 
 
 def is_starting(message: str) -> bool:
@@ -104,6 +107,11 @@ def unreachable(url: str, message: str, seconds: float) -> NightproofError:
         return ConfigError(
             f"store: the host of {url} is not known: {said}",
             "Correct the URL, or check the name service.",
+        )
+    if "does not support SSL" in message:
+        return ConfigError(
+            f"store: {url} asks for TLS and the server does not speak it: {said}",
+            "Leave out sslmode=require (or PGSSLMODE), or turn on ssl in the server.",
         )
     return StoreError(
         f"{url} could not be reached for {seconds:.0f} s: {said}",
