@@ -176,3 +176,22 @@ def test_a_key_file_that_is_not_there() -> None:
     """It is named."""
     with pytest.raises(ConfigError, match="/nowhere/key"):
         codec.read_keys("/nowhere/key")
+
+
+def test_two_claims_of_a_run_at_once(tmp_path: Path) -> None:
+    """Each is referred to, and neither stumbles over the other."""
+    calls: list[list[str]] = []
+
+    async def refer(run: str, blobs: list[UseBlob]) -> bool:
+        calls.append([one.digest for one in blobs])
+        await asyncio.sleep(0)
+        return True
+
+    async def main() -> None:
+        claims = codec.Claims(FileBlobs(tmp_path / "blobs"), refer)
+        await asyncio.gather(claims.use(RUN, "a", 1), claims.use(RUN, "b", 1))
+        await claims.use(RUN, "a", 1)
+
+    asyncio.run(main())
+    assert len(calls) == 2
+    assert {one for call in calls for one in call} == {"a", "b"}

@@ -555,3 +555,21 @@ async def hopeless() -> int:
     """Never succeeds."""
     ran.append("hopeless")
     raise Permanent("no")
+
+
+@step
+async def guarded() -> int:
+    """Needs a credential that only it sees."""
+    return len(await password())
+
+
+def test_a_secret_made_inside_a_step_stays_in_the_worker(workers):
+    """Where nothing is encrypted the workflow hears nothing of it."""
+
+    async def test(worker):
+        await worker.begin(main, Night())
+        answer = await worker.call(guarded)
+        assert answer["ok"] == "13"
+        assert "password-" not in str(answer)
+
+    workers.run(test)

@@ -312,3 +312,30 @@ def test_an_item_that_is_not_what_was_sent_refuses_the_chunk(workers):
         assert ran == []
 
     workers.run(test)
+
+
+def test_a_chunk_whose_run_has_broken_in_another_activity_ends(workers, monkeypatch, until):
+    """Items that were not begun are begun elsewhere: the activity fails instead of waiting."""
+    monkeypatch.setattr(patience, "PATIENCE_SECONDS", 0.0)
+
+    async def test(worker):
+        await worker.begin(main, Night())
+        journal = worker.activities.host.journal
+        chunk = asyncio.create_task(worker.chunk(gated, [1, 2], width=1))
+        await until(lambda: ran)
+
+        def refuse(batches):
+            raise StoreBusy("away")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(journal, "commit", refuse)
+            with pytest.raises(ApplicationError, match="away"):
+                await worker.chunk(double, [3])
+        gates[1].set()
+        await asyncio.wait({chunk}, timeout=5)
+        assert chunk.done()
+        with pytest.raises(ApplicationError, match="away"):
+            await chunk
+        assert ran == [1, 3]
+
+    workers.run(test)

@@ -28,6 +28,7 @@ from nightproof.engines.temporal.parts import (
     Told,
 )
 from nightproof.errors import LeaseLost, NightproofError, RunFailed
+from nightproof.model.fingerprint import Occurrences
 from nightproof.model.states import Kind
 
 FLYING = 200
@@ -48,7 +49,7 @@ class Asking:
         self._late: list[Pending] = []
         self._times: dict[str, int] = {}
         self._asked = 0
-        self._events = 0
+        self._said = Occurrences()
         self.flying = 0
         """Activities under way, those that only write what the run row shows not counted."""
 
@@ -59,8 +60,7 @@ class Asking:
     def event(self, output: str, fp: bytes | None = None) -> None:
         """Have a line of the log written; once, however often this is replayed."""
         facts = self._run.facts
-        self._events += 1
-        mark = fp or event_fp(facts["id"], facts["token"], self._events)
+        mark = fp or self._said.next(event_fp(facts["id"], facts["token"], output))
         entry = Pending(kind=Kind.EVENT, fp=mark.hex(), output=output)
         if fp is not None and workflow.unsafe.is_replaying():
             # New code found something in an old history, whose activities have been sent:

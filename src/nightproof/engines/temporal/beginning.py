@@ -186,6 +186,7 @@ def _answer(run: WorkerRun, claimed: Claimed) -> BeginAnswer:
         ),
         "before": None if claimed.before is None else str(claimed.before),
         "cancelled": row.cancel,
+        "waiting": row.waiting if row.status is RunStatus.PARKED else "",
         "index": list(_index(found[:INDEX_LIMIT])),
         "cut": len(found) > INDEX_LIMIT,
         "codes": {str(one.id): (one.name, one.digest) for one in ledger.codes.values()},

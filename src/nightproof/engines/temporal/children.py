@@ -91,6 +91,7 @@ class Children:
         tries = 0
         while True:
             await run.turn()
+            await run.asking.flush()  # what has made the contract, like now(), is on record first
             await run.waits.go_on()
             try:
                 return await self._once(started(ask))

@@ -138,10 +138,13 @@ class Claims:
             return
         waiting = self._waiting.setdefault(run, {})
         waiting[digest] = size
-        if await self._refer(run, [UseBlob(*item) for item in waiting.items()]):
-            del self._waiting[run]
-            for one in waiting:
+        sent = list(waiting)
+        if await self._refer(run, [UseBlob(one, waiting[one]) for one in sent]):
+            for one in sent:
+                waiting.pop(one, None)
                 self._known[run, one] = None
+            if not waiting:
+                self._waiting.pop(run, None)
         while len(self._known) > 10_000:
             del self._known[next(iter(self._known))]
 

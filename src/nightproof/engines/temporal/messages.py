@@ -87,6 +87,8 @@ class BeginAnswer(TypedDict, total=False):
     """The status that the claim found; None for a new run."""
     cancelled: bool
     """Somebody has asked to cancel it."""
+    waiting: str
+    """What its row says that it waits for; "" where it does not."""
     index: list[IndexRow]
     cut: bool
     """There is more on record than in the index: activities look it up."""
@@ -319,9 +321,12 @@ class OutcomeAnswer(TypedDict, total=False):
     from_record: bool
 
 
-def event_fp(run: int, token: int, n: int) -> bytes:
-    """The fingerprint of the `n`-th log line that an attempt's workflow writes."""
-    return fingerprint(b"\0event", [b"%d" % run, b"%d" % token, b"%d" % n])
+def event_fp(run: int, token: int, output: str) -> bytes:
+    """The fingerprint of a log line that an attempt's workflow writes.
+
+    By what it says: in a history that is continued lines may come in another order.
+    """
+    return fingerprint(b"\0event", [b"%d" % run, b"%d" % token, output.encode()])
 
 
 def change_fp(token: int, what: str, before: str, after: str) -> bytes:

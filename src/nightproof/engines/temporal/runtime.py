@@ -369,8 +369,9 @@ class WorkflowRuntime:
         self.waits.consider()
 
     def stop(self, ending: Ending) -> None:
-        """End the body; the first reason counts."""
-        if self.ending is None:
+        """End the body; the first reason counts, but a new history must not lose a cancellation."""
+        before = self.ending.reason if self.ending is not None else ""
+        if not before or (before == "renewed" and ending.reason == "cancelled"):
             self.ending = ending
             self.halting = True
             if self.task is not None:

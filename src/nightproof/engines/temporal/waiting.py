@@ -105,8 +105,10 @@ class Waiting:
             answer = await run.asking.ask(
                 TAKE, cast("TakeAsk", message), f"take-{fp.hex()}", works=False
             )
-            if "id" in answer and answer["id"] not in self._taken:
-                return self._took(codec, fp, answer)
+            if "id" in answer:
+                if answer["id"] not in self._taken:
+                    return self._took(codec, fp, answer)
+                continue  # another branch has taken it meanwhile: there may be one more
             if end is not None and workflow.time() >= end:
                 # Recorded, so that a signal that comes later does not change the past.
                 self._write(fp, {"until": end, "over": True})
@@ -205,7 +207,7 @@ class Waiting:
             reason = "; ".join(sorted({reason for _, reason in self._open.values()}))
             wake = min(ends) if ends else None
             async with self._changing:
-                if reason != self.parked or wake != self.wake:
+                if not self._works() and (reason != self.parked or wake != self.wake):
                     await self._pause(reason, wake)
         except NightproofError:
             return  # a lost lease has ended the body; anything else is met again at the end
@@ -214,7 +216,7 @@ class Waiting:
 
     async def go_on(self) -> None:
         """Before work begins: the run row says that the run goes on."""
-        if self.parked:
+        if self.parked or self._changing.locked():
             async with self._changing:
                 if self.parked:
                     await self._pause("", None)

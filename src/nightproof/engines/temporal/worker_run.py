@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from nightproof.blobs.protocol import Blobs
 from nightproof.config import Settings
@@ -33,7 +33,7 @@ from nightproof.engines.temporal.parts import Head, MintRecord, Told
 from nightproof.engines.temporal.patience import Patient
 from nightproof.engines.temporal.registry import Registry
 from nightproof.engines.temporal.surroundings import WorkerEnvironment, WorkerWitness
-from nightproof.errors import EffectHeld, MisuseError
+from nightproof.errors import EffectHeld, MisuseError, StoreBusy
 from nightproof.journal.commit import GroupCommit
 from nightproof.journal.lease import Possession, possession
 from nightproof.journal.protocol import Journal
@@ -184,10 +184,8 @@ class WorkerLedger(Ledger):
 
 def as_recorded(entry: Entry) -> Recorded:
     """An entry as a resume would load it."""
-    return Recorded(
-        entry.seq, entry.kind, entry.code, entry.fp, len(entry.output or b""), entry.output,
-        entry.blob,
-    )  # fmt: skip
+    size = len(entry.output or b"")
+    return Recorded(entry.seq, entry.kind, entry.code, entry.fp, size, entry.output, entry.blob)
 
 
 class WorkerWaits(Waits):
@@ -373,20 +371,22 @@ class WorkerRun(Run):
             before["retries"] = retries
         if self.divergences:
             told["divergences"], self.divergences = self.divergences, []
-        changed = {
-            what: pair
-            for what, pair in self.ledger.changed.items()
-            if what not in before["changed"]
-        }
+        known = before["changed"]
+        changed = {what: two for what, two in self.ledger.changed.items() if what not in known}
         if changed:
             told["changed"] = changed
             before["changed"].update(changed)
         self.undoable.clear()  # the workflow remembers what can be undone
         if self.made:
-            made = {mint.fp: mint for mint in self.made}
+            clear = not self.host.settings.temporal_key  # a secret of a step's own stays here then
+            made = {one.fp: one for one in self.made if not (clear and one.step.secret)}
             told["mints"] = [self.mints.record(mint) for mint in made.values()]
             self.made.clear()
         return told
+
+    def never(self) -> NoReturn:
+        """This run has broken or ended here: its activities end too, to be tried again."""
+        raise self.ledger.lane.broken or StoreBusy(f"run {self.row.name} has ended in this worker")
 
     def hold(self, effect: str, key: str, why: str) -> asyncio.Future[Any]:
         """End the activity: the workflow waits for a person's decision."""

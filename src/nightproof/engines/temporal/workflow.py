@@ -131,6 +131,7 @@ class JobWorkflow:
             _carry_on(run, carried)
         self._runtime = run
         run.waits.pokes = self._pokes
+        run.waits.parked = begun.get("waiting", "")  # as a continued execution has left it
         if self._cancelled or begun.get("cancelled"):
             run.stop(Ending("cancelled"))
         return await _Execution(run, begun).drive(contract)
@@ -269,7 +270,8 @@ class _Execution:
         run = self._run
         if why.reason == "renewed":
             await run.asking.flush()
-            workflow.continue_as_new(Request({**run.ask, "carried": self._carried()}))
+            if run.ending is why:
+                workflow.continue_as_new(Request({**run.ask, "carried": self._carried()}))
         if why.reason == "replaced":
             raise cast("Any", why.error)
         if why.reason == "lost":
@@ -306,7 +308,7 @@ class _Execution:
         message = {
             "status": status,
             "resumed": run.resumed,
-            "undoable": run.undoable,
+            "undoable": [] if status == "released" else run.undoable,
             "unasked": sorted(found.seq for found in run.record.unasked()),
             "last_seq": self._last_seq,
             "executed": executed + earlier,
@@ -318,7 +320,13 @@ class _Execution:
             **how,
         }
         asked = cast("EndAsk", message)
-        answer = await run.asking.ask(END, asked, f"end-{status}", works=False, last=True)
+        try:
+            answer = await run.asking.ask(END, asked, f"end-{status}", works=False, last=True)
+        except NightproofError as error:
+            # An execution that could not end would be tried for ever, and hold the run.
+            if status != "released" and not isinstance(error, LeaseLost):
+                await self._end("released", error=_told(error))
+            _refuse(_refusal(error))
         if run.ask["attributes"]:
             workflow.upsert_search_attributes([STATUS.value_set(status)])
         return cast("OutcomeAnswer", answer)
