@@ -334,7 +334,7 @@ def temporal_server() -> Iterator[servers.TemporalServer]:
     """A real Temporal server for all tests of this process; each takes names of its own."""
     with (
         tempfile.TemporaryDirectory(prefix="nightproof-temporal-") as folder,
-        servers.temporal(folder) as server,
+        servers.temporal(folder, fast=True) as server,
     ):
         yield server
 
