@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -12,7 +13,7 @@ import pytest
 
 from nightproof import Contract, job, measure, now, step, wait_for
 from nightproof.engines.attempt.state import Ending
-from nightproof.engines.temporal import ending
+from nightproof.engines.temporal import ending, pending
 from nightproof.engines.temporal.runtime import WorkflowRuntime
 from nightproof.errors import MisuseError
 from nightproof.model.states import Kind, RunStatus
@@ -200,3 +201,45 @@ def test_a_cancellation_while_a_history_is_renewed() -> None:
     assert run.ending.reason == "renewed"
     run.stop(Ending("cancelled"))
     assert run.ending.reason == "cancelled"
+
+
+@job
+async def undaunted(contract: Night) -> int:
+    """Goes on although a step was refused."""
+    now()
+    with suppress(MisuseError):
+        await one(1)
+    return await one(contract.n)
+
+
+def test_what_was_pending_goes_along_again(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An activity that was refused may not have written what came with it."""
+    refusals = [MisuseError("not now")]
+    really = pending.write
+
+    async def writing(run: Any, head: Any) -> None:
+        if head["pending"] and refusals:
+            raise refusals.pop()
+        await really(run, head)
+
+    async def main() -> None:
+        async with world, world.worker(undaunted):
+            monkeypatch.setattr(pending, "write", writing)
+            assert (await world.run(undaunted, Night())).value == 4
+            assert not refusals
+            row = await world.row(undaunted, Night())
+            assert len(await world.entries(row, Kind.VALUE)) == 1
+
+    asyncio.run(main())
+
+
+def test_who_comes_after_the_body_does_not_wait_for_ever() -> None:
+    """What the body left behind holds no activity's place that the end needs."""
+
+    async def main() -> None:
+        run = object.__new__(WorkflowRuntime)
+        run._never = None
+        run.release()
+        assert run.never().cancelled()
+
+    asyncio.run(main())

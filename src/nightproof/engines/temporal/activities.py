@@ -259,7 +259,8 @@ class Activities:
                 if not leaves():
                     raise
                 now = clock.now().timestamp()
-                return back or {"rest": {"until": now, "reason": "a worker that goes on"}}
+                left = back or {"rest": {"until": now, "reason": "a worker that goes on"}}
+                return {**left, "unwritten": True}
             finally:
                 if run is not None:
                     run.users -= 1
@@ -294,13 +295,15 @@ class Activities:
         if known is None:
             job = self._job(head["job"])
             lock = self._opening.setdefault(key, asyncio.Lock())
-            async with lock:
-                known = self._runs.get(key)
-                if known is None:
-                    known = await self._open(head, job)
-                    self._make_room()
-                    self._runs[key] = known
-            self._opening.pop(key, None)
+            try:
+                async with lock:
+                    known = self._runs.get(key)
+                    if known is None:
+                        known = await self._open(head, job)
+                        self._make_room()
+                        self._runs[key] = known
+            finally:
+                self._opening.pop(key, None)
         else:
             self._runs[key] = self._runs.pop(key)  # the last to go
         known.adopt(head)

@@ -156,6 +156,8 @@ class Asking:
             if is_cancelled_exception(error):
                 raise asyncio.CancelledError from None
             raise _broken(activity, error) from error
+        if "refused" in answer or answer.get("unwritten"):
+            return answer  # what was pending may not be on disk: it goes along again
         written = {id(entry) for entry in head["pending"]}
         self._pending = [entry for entry in self._pending if id(entry) not in written]
         self._late = [entry for entry in self._late if id(entry) not in written]

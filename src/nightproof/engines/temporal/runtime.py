@@ -380,8 +380,7 @@ class WorkflowRuntime:
     def release(self) -> None:
         """Let go of what waits for a turn that will not come."""
         self.halting = True
-        if self._never is not None:
-            self._never.cancel()
+        self.never().cancel()  # also for those that come later, who hold a place of the end's
 
     async def settle(self) -> None:
         """After the body: what it left in flight finishes, what waits never begins."""
