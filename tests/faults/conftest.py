@@ -9,6 +9,7 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -296,24 +297,29 @@ def place(tmp_path: Path) -> Iterator[Callable[..., Place]]:
         one.end()
 
 
+def folder() -> tempfile.TemporaryDirectory[str]:
+    """A place that pytest does not close: Postgres is another user where we are root."""
+    return tempfile.TemporaryDirectory(prefix="nightproof-own-", ignore_cleanup_errors=True)
+
+
 @pytest.fixture
-def own_postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[servers.PostgresServer]:
+def own_postgres() -> Iterator[servers.PostgresServer]:
     """A Postgres that a test may kill."""
-    with servers.postgres(tmp_path_factory.mktemp("postgres")) as server:
+    with folder() as where, servers.postgres(where) as server:
         yield server
 
 
 @pytest.fixture
-def own_temporal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[servers.TemporalServer]:
+def own_temporal() -> Iterator[servers.TemporalServer]:
     """A Temporal server that a test may kill."""
-    with servers.temporal(tmp_path_factory.mktemp("temporal"), fast=True) as server:
+    with folder() as where, servers.temporal(where, fast=True) as server:
         yield server
 
 
 @pytest.fixture
-def own_s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[servers.S3Server]:
+def own_s3() -> Iterator[servers.S3Server]:
     """An S3 server that a test may kill."""
-    with servers.s3(tmp_path_factory.mktemp("s3")) as server:
+    with folder() as where, servers.s3(where) as server:
         yield server
 
 

@@ -355,7 +355,7 @@ def test_a_timeout_of_asyncio_is_not_its_cancellation() -> None:
     """asyncio.timeout raises TimeoutError from CancelledError: still transient."""
     with pytest.raises(TimeoutError) as caught:
         asyncio.run(_timed_out())
-    assert caught.value.__cause__ is not None
+    assert isinstance(caught.value.__context__, asyncio.CancelledError)
     assert reading(caught.value) == (T, "unknown")
 
 
