@@ -160,6 +160,8 @@ class Place:
                     name = "work" if code is None else code.name
                     if name in ("work", "enlarge"):
                         item = json.loads(entry.inputs)[0]
+                        if code is None and not isinstance(item, int):
+                            continue  # another step's
                         found[item if name == "work" else -1 - item] += 1
             return found
 

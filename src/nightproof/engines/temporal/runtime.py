@@ -83,6 +83,7 @@ class WorkflowRuntime:
         self.task: asyncio.Task[Any] | None = None
         self._rng: Any = None
         self._never: asyncio.Future[Any] | None = None
+        self._over = False
 
     @property
     def runtime(self) -> WorkflowRuntime:
@@ -344,6 +345,8 @@ class WorkflowRuntime:
         """What work that must not begin any more waits for."""
         if self._never is None:
             self._never = asyncio.get_running_loop().create_future()
+            if self._over:
+                self._never.cancel()  # who comes late holds a place of the end's
         return self._never
 
     async def turn(self) -> None:
@@ -379,8 +382,9 @@ class WorkflowRuntime:
 
     def release(self) -> None:
         """Let go of what waits for a turn that will not come."""
-        self.halting = True
-        self.never().cancel()  # also for those that come later, who hold a place of the end's
+        self.halting = self._over = True
+        if self._never is not None:  # else there may be no loop any more: an evicted workflow
+            self._never.cancel()
 
     async def settle(self) -> None:
         """After the body: what it left in flight finishes, what waits never begins."""
