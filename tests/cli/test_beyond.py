@@ -89,7 +89,7 @@ def test_replicates_and_experiments(beyond: Any):
     (beyond.folder / "in.txt").write_text("two")
     done(beyond, "reproduce", told["run"], "--times", "1", "--json", code=3)
     found = done(beyond, "explain", told["run"], told["run"] + ".1", "--json", code=3).json
-    assert found["verdicts"]["context"] == "proved by swap", found
+    assert found["verdicts"]["context"] == "proved by swap", json.dumps(found)
     assert found["cause"] == "context"
 
 

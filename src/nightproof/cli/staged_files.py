@@ -13,6 +13,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from nightproof.errors import UsageError
+from nightproof.model import clock
+
+ENDING_SECONDS = 2.0
+"""How long threads that are about to end are waited for."""
 
 _CLONE_NEWNS, _CLONE_NEWUSER = 0x00020000, 0x10000000
 _MS_REC, _MS_PRIVATE = 0x4000, 0x40000
@@ -84,6 +88,7 @@ def _mounted() -> list[str]:
 
 def _enter(scratch: Path) -> None:
     user, group = os.getuid(), os.getgid()
+    _alone()
     _check(_libc().unshare(_CLONE_NEWUSER | _CLONE_NEWNS), "a namespace")
     for name, text in (
         ("setgroups", "deny"),
@@ -94,6 +99,13 @@ def _enter(scratch: Path) -> None:
     _mount("none", Path("/"), None, _MS_REC | _MS_PRIVATE)
     # An overlay's upper folder cannot lie on another overlay, as a container's root is.
     _mount("tmpfs", scratch, "tmpfs", 0)
+
+
+def _alone() -> None:
+    """A thread that was joined is there for a moment more, and a namespace is for one thread."""
+    until = clock.monotonic() + ENDING_SECONDS
+    while len(os.listdir("/proc/self/task")) > 1 and clock.monotonic() < until:  # noqa: PTH208
+        clock.block(0.001)
 
 
 def _overlay(folder: Path, scratch: Path, number: int) -> None:
