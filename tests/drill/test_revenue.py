@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -62,7 +63,7 @@ class Worlds:
 
         served = data.Data(apps=APPS, countries=COUNTRIES, moves=(data.Move("JP", DAY, 1.6),))
         schema = f"case_{next(self._numbers)}"
-        own = f"{self.url}&options=-csearch_path%3D{schema}"
+        own = f"{self.url}?options=-csearch_path%3D{schema}"
         with Simulator(served) as sim, psycopg.connect(self.url, autocommit=True) as admin:
             sim.world.slack_epoch = 1_790_000_000.0
             admin.execute(f"CREATE SCHEMA {schema}")
@@ -129,9 +130,12 @@ class Worlds:
 
 
 @pytest.fixture
-def worlds(postgres_server: Any) -> Callable[..., Worlds]:
+def worlds(postgres_server: Any) -> Iterator[Callable[..., Worlds]]:
     """Makes the worlds of a drill."""
-    return lambda first=None: Worlds(postgres_server.url, first)
+    name = f"worlds_{uuid.uuid4().hex}"
+    url = postgres_server.database(name)
+    yield lambda first=None: Worlds(url, first)
+    postgres_server.drop(name)
 
 
 @pytest.fixture
