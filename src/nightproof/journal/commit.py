@@ -122,8 +122,12 @@ class Lane:
             if future is None:
                 future = self.future = Committed(loop=commits.loop)
             commits.flush()
-            return future
-        commits.flush()
+            if not future.done():
+                commits.linger()
+            if not future.done():
+                return future
+        else:
+            commits.flush()
         if self.broken is not None:
             raise self.broken
         return None
@@ -188,6 +192,7 @@ class GroupCommit:
         self.commits = 0
         self._in_a_row = 0
         self.inline = getattr(journal, "commits_inline", False)
+        self.linger: Callable[[], None] = getattr(journal, "linger", _at_once)
         self._journal = journal
         self._scheduled = False
         self._timer: asyncio.TimerHandle | None = None
@@ -298,6 +303,10 @@ class GroupCommit:
             lane.broken = error
             if future is not None:
                 _break(future, error)
+
+
+def _at_once() -> None:
+    """A store that has no answer to wait for."""
 
 
 def _lost() -> LeaseLost:

@@ -107,6 +107,12 @@ class PostgresJournal(PostgresReader):
         self._session.check_process()
         return Commit(self._session, batches).start()
 
+    def linger(self) -> None:
+        """Wait a moment for the answer to what was just sent, while nothing else is to be done."""
+        link = self._session.ready
+        if link is not None:
+            link.linger()
+
     async def share(self, run: int, token: int, reopened: bool) -> None:
         """See :class:`nightproof.journal.protocol.Journal`."""
         await self._once(lambda transaction: sharing.share(transaction, run, token, reopened))
