@@ -32,6 +32,8 @@ Longer than its statement_timeout, shorter than nobody's patience.
 """
 LINGER_MS: Final = 1
 """So long an answer is waited for in place: from a server nearby it comes sooner than a turn."""
+SPINS: Final = 400
+"""Looks before it sleeps for the rest of that time: waking up costs a virtual machine a step's time."""
 MISSES: Final = 3
 """After so many answers that took longer nobody waits in place any more, but for one in a hundred."""
 _OK, _TUPLES = pq.ExecStatus.COMMAND_OK, pq.ExecStatus.TUPLES_OK
@@ -119,7 +121,7 @@ class Link:
                 else:
                     raw.send_query_params(sql.encode(), params, None, formats, 1)
                 unit.prepares.append(None)
-            raw.pipeline_sync()
+            raw.pipeline_sync()  # flushes what the socket takes
             self._units.append(unit)
             if raw.flush() and not self._writing:
                 self._writing = True
@@ -158,8 +160,12 @@ class Link:
             self._missed += 1
             if self._missed % 100:
                 return
+        look, turns = self._poll.poll, 0
         while self._units and self.lost is None:
-            if not self._poll.poll(LINGER_MS):
+            while turns < SPINS and not look(0):
+                turns += 1
+                os.sched_yield()
+            if turns >= SPINS and not look(LINGER_MS):
                 self._missed += 1
                 return
             self._read()

@@ -33,7 +33,7 @@ _COLUMNS: Final = "run, code, at, took, crc, seq, kind, fp, inputs, output, blob
 _OWNED = "SELECT 1 FROM run WHERE id = $%d AND token = $%d"
 ONE: Final = (
     f"INSERT INTO entry ({_COLUMNS}) SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11 "
-    "FROM (SELECT 1 FROM run WHERE id = $1 AND token = $12 FOR SHARE) AS own"
+    "FROM run WHERE id = $1 AND token = $12 FOR SHARE"
 )
 _FREE = f"INSERT INTO entry ({_COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"
 _MANY = (
