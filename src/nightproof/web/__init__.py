@@ -1,0 +1,1 @@
+"""The dashboard: pages, their live updates, and a read-only JSON API."""

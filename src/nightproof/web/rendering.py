@@ -1,0 +1,129 @@
+"""Templates: what they show comes from users and is shown as text, cut and cleaned."""
+
+from __future__ import annotations
+
+import json
+import re
+from functools import lru_cache
+from typing import Any
+from urllib.parse import quote, unquote
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
+from starlette.requests import Request
+from starlette.responses import HTMLResponse
+
+from nightproof.web.site import site_of
+
+_ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])")
+_HIDDEN = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]"
+)
+CUT = 2000
+"""So many characters of a text are shown where a template does not say."""
+
+
+def clean(text: object) -> str:
+    """A text without terminal codes; what would hide or turn around other text is shown as ``�``."""
+    return _HIDDEN.sub("\ufffd", _ANSI.sub("", str(text)))
+
+
+def cut(text: object, length: int = CUT) -> str:
+    """At most `length` characters of a text, cleaned."""
+    whole = str(text)
+    shown = clean(whole[: length * 2])
+    short = len(whole) <= length * 2 and len(shown) <= length
+    return shown if short else shown[: length - 1] + "…"
+
+
+def pretty(value: Any, length: int = 20_000) -> str:
+    """A value as indented JSON, cut and cleaned; text as it is."""
+    if isinstance(value, str):
+        return cut(value, length)
+    return cut(json.dumps(value, ensure_ascii=False, indent=2, default=str), length)
+
+
+def when(iso: str | None) -> Markup:
+    """A time; a script shows it in the zone of whoever looks."""
+    if iso is None:
+        return Markup("-")
+    shown = iso[:19].replace("T", " ")
+    return Markup('<time datetime="{}">{} UTC</time>').format(iso, shown)
+
+
+def duration(seconds: float | None) -> str:
+    """A duration in at most two units."""
+    if seconds is None:
+        return "-"
+    if seconds < 0.9995:
+        return f"{seconds * 1000:.0f} ms"
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes = int(seconds) // 60
+    if minutes < 60:
+        return f"{minutes} min {int(seconds) % 60} s"
+    if minutes < 48 * 60:
+        return f"{minutes // 60} h {minutes % 60} min"
+    return f"{minutes // 1440} d {minutes // 60 % 24} h"
+
+
+def size(count: float | None) -> str:
+    """A number of bytes."""
+    if count is None:
+        return "-"
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if count < 1024 or unit == "GiB":
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1024
+    raise AssertionError
+
+
+def number(value: float | None) -> str:
+    """A number with separators."""
+    return "-" if value is None else f"{value:,.10g}"
+
+
+def url(path: str, *names: object, **query: object) -> str:
+    """`path` with every ``{}`` filled by a name, whatever that holds; :func:`param` reads it.
+
+    Names are quoted twice, since a server or a browser undoes one of them before it looks
+    for slashes and dots. Query values that are None or "" are left out.
+    """
+    for name in names:
+        once = quote(str(name), safe="")
+        once = once.replace(".", "%2E") if not once.strip(".") else once
+        path = path.replace("{}", quote(once, safe=""), 1)
+    given = [f"{key}={quote(str(v), safe='')}" for key, v in query.items() if v not in (None, "")]
+    return path + ("?" + "&".join(given) if given else "")
+
+
+def param(request: Request, name: str) -> str:
+    """A name in the path of a request, as :func:`url` wrote it."""
+    return unquote(str(request.path_params[name]))
+
+
+@lru_cache(1)
+def environment() -> Environment:
+    """The templates with their filters."""
+    made = Environment(
+        loader=PackageLoader("nightproof.web"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters.update(
+        clean=clean, cut=cut, pretty=pretty, when=when, duration=duration, size=size, number=number
+    )
+    made.globals.update(url=url, escape=escape)
+    return made
+
+
+def page(request: Request, template: str, status: int = 200, **context: Any) -> HTMLResponse:
+    """A template as an answer; it is given the request and the site too."""
+    text = (
+        environment()
+        .get_template(template)
+        .render(request=request, site=site_of(request), here=request.url.path, **context)
+    )
+    return HTMLResponse(text, status_code=status)

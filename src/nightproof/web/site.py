@@ -1,0 +1,33 @@
+"""What every page of a dashboard can reach."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from starlette.requests import Request
+
+from nightproof.blobs.protocol import Blobs
+from nightproof.config import Settings
+from nightproof.journal.protocol import Journal
+from nightproof.serving.server import Server
+from nightproof.web.commands import Commands
+
+
+@dataclass
+class Site:
+    """One dashboard; `journal` belongs to its event loop.
+
+    `server` is the schedule's server beside it, None for a dashboard that only shows.
+    """
+
+    settings: Settings
+    journal: Journal
+    blobs: Blobs
+    commands: Commands
+    server: Server | None = None
+
+
+def site_of(request: Request) -> Site:
+    """The dashboard that was asked."""
+    found: Site = request.app.state.site
+    return found

@@ -1,0 +1,98 @@
+"""A house (a store with real runs) and a dashboard on it."""
+
+import fcntl
+import json
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+
+from nightproof import config
+from nightproof.web.dashboard import Dashboard
+
+HERE = Path(__file__).parent
+if str(HERE) not in sys.path:
+    sys.path.insert(0, str(HERE))
+
+from web_house import build  # noqa: E402 - needs the lines above
+
+
+@dataclass
+class House:
+    """A folder with a journal; `runs` are the names of its runs, by what they show."""
+
+    folder: Path
+    runs: dict[str, str]
+
+    @property
+    def store(self) -> str:
+        return f"sqlite:////{str(self.folder / '.nightproof' / 'journal.db').lstrip('/')}"
+
+    def settings(self, **more: Any) -> config.Settings:
+        return config.Settings(store=self.store, **more)
+
+
+@dataclass
+class Running:
+    """A dashboard that answers at `url`; `said` is what it complained about."""
+
+    url: str
+    house: House
+    said: list[str] = field(default_factory=list)
+
+    def get(self, path: str, **how: Any) -> httpx2.Response:
+        """The answer to a GET, redirects not followed."""
+        return httpx2.get(self.url + path, timeout=30, **how)
+
+
+def _built(tmp_path_factory: pytest.TempPathFactory) -> House:
+    """The house, built once for all workers of a test session."""
+    base = tmp_path_factory.getbasetemp()
+    base = base.parent if base.name.startswith("popen-") else base
+    with (base / "house.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        folder, names = base / "house", base / "house.json"
+        if not names.exists():
+            names.write_text(json.dumps(build(folder)))
+        return House(folder, json.loads(names.read_text()))
+
+
+@pytest.fixture(scope="session")
+def house(tmp_path_factory: pytest.TempPathFactory) -> House:
+    """The house for tests that only look at it."""
+    return _built(tmp_path_factory)
+
+
+@pytest.fixture
+def own_house(house: House, tmp_path: Path) -> House:
+    """A copy of the house for a test that changes it."""
+    shutil.copytree(house.folder, tmp_path / "house")
+    return House(tmp_path / "house", house.runs)
+
+
+@pytest.fixture(scope="session")
+def serving() -> Iterator[Callable[..., Running]]:
+    """Starts dashboards; they end with the session."""
+    started: list[Dashboard] = []
+
+    def start(house: House, **settings: Any) -> Running:
+        running = Running("", house)
+        made = Dashboard(house.settings(**settings), running.said.append)
+        started.append(made)
+        running.url = f"http://127.0.0.1:{made.start('127.0.0.1', 0)}"
+        return running
+
+    yield start
+    for made in started:
+        made.stop()
+
+
+@pytest.fixture(scope="session")
+def dashboard(house: House, serving: Callable[..., Running]) -> Running:
+    """A dashboard on the house."""
+    return serving(house)

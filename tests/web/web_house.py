@@ -1,0 +1,67 @@
+"""Builds the house: every run by a real process, one of them killed in the middle."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+JOBS = Path(__file__).with_name("jobs.py")
+DAYS = ("2026-11-18", "2026-11-19", "2026-11-20", "2026-11-21")
+
+
+def command(folder: Path, *words: str, given: object = None, **env: str) -> dict:
+    """A command's JSON document."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("NIGHTPROOF_")}
+    ran = subprocess.run(
+        [sys.executable, "-m", "nightproof", *words, "--json"],
+        cwd=folder, env={**kept, "HOME": str(folder), **env}, capture_output=True, text=True,
+        input=None if given is None else json.dumps(given), timeout=100,
+    )  # fmt: skip
+    found = json.loads(ran.stdout) if ran.stdout.strip() else {}
+    return {**found, "exit": ran.returncode, "said": ran.stderr}
+
+
+def night(day: str, *countries: str) -> dict:
+    """A contract of the nightly job."""
+    end = f"{day[:8]}{int(day[8:]) + 1:02}"
+    window = {
+        "start": f"{day}T00:00:00+01:00",
+        "end": f"{end}T00:00:00+01:00",
+        "zone": "Europe/Berlin",
+    }
+    return {"task": "nightly", "window": window, "countries": list(countries or ("DE", "FR"))}
+
+
+def build(folder: Path) -> dict[str, str]:
+    """Fill `folder`; the names of its runs by what they show."""
+    folder.mkdir(parents=True)
+    shutil.copy(JOBS, folder / "jobs.py")
+    runs = {}
+
+    def run(what: str, job: str, given: object, *more: str, **env: str) -> None:
+        told = command(folder, "run", f"jobs.py:{job}", "-", *more, given=given, **env)
+        assert told.get("run"), told["said"]
+        runs[what] = told["run"]
+
+    for number, day in enumerate(DAYS[:-1]):
+        run(f"night {number}", "nightly", night(day))
+    killed = night(DAYS[-1], "DE", "FR", "IT", "ES")
+    command(
+        folder,
+        "run",
+        "jobs.py:nightly",
+        "-",
+        given=killed,
+        NIGHTPROOF_FAIL_AT="item fetch_country:after#3",
+    )
+    run("crashed", "nightly", killed)
+    run("many", "many", {"task": "many", "n": 300})
+    run("styled", "styled", {"task": "words", "text": "a"}, HOUSE_STYLE="!")
+    run("drifted", "styled", {"task": "words", "text": "a"}, "--replicate", HOUSE_STYLE="?")
+    run("equal", "styled", {"task": "words", "text": "a"}, "--replicate", HOUSE_STYLE="!")
+    run("parked", "patient", {"task": "words"}, NIGHTPROOF_PARK_AFTER="0.01")
+    run("held", "doubt", {"task": "words", "text": "x"})
+    run("failed", "failing", {"task": "words", "text": "y"})
+    return runs
