@@ -58,6 +58,7 @@ incident key; key text, kind text, job text, run text, opened int, cleared int, 
     note text
 schedule name; name text, job text, target text, spec text, since int, seen int
 fire schedule at; schedule text, at int, run text, contract bytes
+audit id; id int, at int, who text, act text, run text, command text, code int, outcome text
 """
 
 

@@ -26,7 +26,9 @@ from nightproof.journal.records import (
 
 if TYPE_CHECKING:
     from nightproof.journal.incidents import Checkpoint, IncidentRow
+    from nightproof.journal.listing import AuditRow, EffectFilter, JobRow, RunGroup, SpanRow
     from nightproof.journal.schedules import FireRow, ScheduleRow
+    from nightproof.model.states import EffectState
 
 
 class Reader(QuotaReader, Protocol):
@@ -45,14 +47,59 @@ class Reader(QuotaReader, Protocol):
         """Runs, newest first."""
         ...
 
+    async def run(self, run: int) -> RunRow:
+        """The run with this id. Raises NotFound where it is gone."""
+        ...
+
+    async def jobs(self) -> list[JobRow]:
+        """The jobs that have runs of their own, by name."""
+        ...
+
+    async def groups(self, since: int) -> list[RunGroup]:
+        """The runs of jobs' own that were created at `since` (ms) or later, counted.
+
+        By job, quarter of an hour and status; for calendars in any time zone.
+        """
+        ...
+
     async def entries(
-        self, run: int, kinds: Sequence[int] = (), after: int = -1, limit: int = -1
+        self,
+        run: int,
+        kinds: Sequence[int] = (),
+        after: int = -1,
+        limit: int = -1,
+        *,
+        codes: Sequence[int] = (),
+        text: bytes = b"",
+        before: int | None = None,
+        newest: bool = False,
+        skip: int = 0,
     ) -> list[Entry]:
-        """The history of a run in order, from behind sequence number `after`."""
+        """The history of a run in order, from behind sequence number `after`, up to `before`.
+
+        Only those of some `kinds` or `codes`, or whose inputs contain `text`; the first
+        `limit` behind the first `skip` of them. With `newest` the last ones are counted
+        instead; they come in order too. Where results are not among the kinds, their number
+        does not matter to the time this takes.
+        """
         ...
 
     async def tally(self, run: int) -> list[tuple[int, int, int]]:
         """``(kind, code, count)`` over the history of a run."""
+        ...
+
+    async def spans(self, run: int, bounds: Sequence[int] = ()) -> list[SpanRow]:
+        """The history of a run counted and timed, by kind, code and part; one scan.
+
+        The parts are what lies between the `bounds` (ms, in order): the attempts of a run.
+        """
+        ...
+
+    async def states(self, run: int, codes: Sequence[int], reopened: int = -1) -> str:
+        """A letter for each result (d) and failure (f) of the given codes, in order.
+
+        Failures up to sequence number `reopened` are left out.
+        """
         ...
 
     async def codes(self, ids: Iterable[int]) -> dict[int, CodeRow]:
@@ -65,6 +112,24 @@ class Reader(QuotaReader, Protocol):
 
     async def effects(self, run: int | None = None) -> list[EffectRow]:
         """The effects that a run announced, or all of them."""
+        ...
+
+    async def ledger(self, want: EffectFilter) -> list[EffectRow]:
+        """Effects of all runs, newest first."""
+        ...
+
+    async def effect_counts(self) -> dict[EffectState, int]:
+        """How many effects there are in each state."""
+        ...
+
+    async def delivered(self, digest: str, limit: int = 50) -> list[Entry]:
+        """The artifacts on record with this sha256, newest first."""
+        ...
+
+    async def audits(
+        self, limit: int = 50, before: int | None = None, run: str | None = None
+    ) -> list[AuditRow]:
+        """What people had done, newest first; with ids below `before`, to the run of a name."""
         ...
 
     async def signals(self, run: int) -> list[SignalRow]:
@@ -203,6 +268,14 @@ class Journal(Reader, QuotaBook, Protocol):
 
     async def resolve(self, key: str, happened: bool, output: bytes | None) -> EffectRow:
         """A person's decision about an effect whose outcome is unknown."""
+        ...
+
+    async def audit(self, row: AuditRow) -> int:
+        """Record what a person is about to do; the id that the row has got."""
+        ...
+
+    async def audited(self, id: int, code: int, outcome: str) -> None:
+        """Record what came of it."""
         ...
 
     async def due(self, now_ms: int) -> list[RunRow]:

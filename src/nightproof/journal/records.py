@@ -309,10 +309,23 @@ class Collected(NamedTuple):
 
 
 class RunFilter(NamedTuple):
-    """Which runs to list; newest first."""
+    """Which runs to list; newest first.
+
+    `since` (included) and `until` (not) are times of creation in milliseconds, `before` is an
+    id that only older runs are listed of, `own` leaves out child runs and replicates, `text`
+    is part of the name or of the contract's JSON. With `brief` the rows come without their
+    contract and result: those may be large.
+    """
 
     job: str | None = None
     status: tuple[RunStatus, ...] = ()
     parent: int | None = None
     limit: int = 50
     finished_before: int | None = None
+    since: int | None = None
+    until: int | None = None
+    before: int | None = None
+    own: bool = False
+    digest: str | None = None
+    text: str = ""
+    brief: bool = False

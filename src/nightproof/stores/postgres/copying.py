@@ -23,7 +23,7 @@ _BLOBS = (
 )
 _TYPES = {"int": "int8", "flag": "int8", "text": "text", "bytes": "bytea", "real": "float8"}
 _CASTS = {"int": "::int8", "flag": "::int::int8", "text": "", "bytes": "", "real": ""}
-_NUMBERED = ("run", "signal")
+_NUMBERED = ("run", "signal", "audit")
 
 
 class _Tables:

@@ -9,6 +9,8 @@ from nightproof.stores.postgres.link import Link, Statement
 from nightproof.stores.postgres.schema import migrations
 
 _LOCK = "SELECT pg_advisory_xact_lock(hashtext($1))"
+MIGRATION_SECONDS: Final = 600
+"""How long one statement may take that brings an older journal forward."""
 _VERSIONS: Final = (
     "CREATE TABLE IF NOT EXISTS migration (version integer PRIMARY KEY, "
     "at timestamptz NOT NULL DEFAULT now())"
@@ -24,10 +26,17 @@ async def migrate(link: Link, schema: str, begin: Sequence[Statement]) -> None:
             await link.ask([(f'CREATE SCHEMA "{schema}"', ())])
         await link.ask([(_VERSIONS, ())])
         [row] = (await link.ask([("SELECT coalesce(max(version), 0) FROM migration", ())]))[0].rows
+        if row[0]:
+            # An index of a large journal takes its time.
+            link.allow(MIGRATION_SECONDS + 15)
+            limit = f"SET LOCAL statement_timeout TO {MIGRATION_SECONDS * 1000}"
+            await link.ask([(limit, ())])
         for version, statements in migrations(row[0]):
             done = ("INSERT INTO migration (version) VALUES ($1)", (version,))
             await link.ask([*((sql, ()) for sql in statements), done])
     except BaseException:
         link.ask([("ROLLBACK", ())])
         raise
+    finally:
+        link.allow(None)
     await link.ask([("COMMIT", ())])

@@ -23,7 +23,7 @@ from nightproof.journal.records import (
 from nightproof.model import clock
 from nightproof.model.identity import ProcessIdentity
 from nightproof.model.states import EffectState, Kind, RunStatus
-from nightproof.stores.postgres import incidents, quotas, schedules
+from nightproof.stores.postgres import incidents, listing, quotas, schedules
 from nightproof.stores.postgres.link import ANEW
 from nightproof.stores.postgres.schema import EFFECT_COLUMNS, ENTRY_COLUMNS, RUN_COLUMNS
 from nightproof.stores.postgres.session import Session
@@ -31,6 +31,7 @@ from nightproof.stores.postgres.values import Row
 
 if TYPE_CHECKING:
     from nightproof.journal.incidents import Checkpoint, IncidentRow
+    from nightproof.journal.listing import AuditRow, EffectFilter, JobRow, RunGroup, SpanRow
     from nightproof.journal.schedules import FireRow, ScheduleRow
 
 REPLAYABLE: Final = [
@@ -94,50 +95,86 @@ class PostgresReader:
         return run_row(rows[0]) if rows else None
 
     async def run(self, run: int) -> RunRow:
-        """The run with this id."""
-        return run_row((await self._rows(f"SELECT {RUN_COLUMNS} FROM run WHERE id = $1", run))[0])
+        """See :class:`nightproof.journal.protocol.Reader`."""
+        rows = await self._rows(f"SELECT {RUN_COLUMNS} FROM run WHERE id = $1", run)
+        if not rows:
+            raise NotFound(
+                f"run number {run} is not in the journal any more", "It was removed by retention."
+            )
+        return run_row(rows[0])
 
     async def runs(self, want: RunFilter) -> list[RunRow]:
         """See :class:`nightproof.journal.protocol.Reader`."""
-        clauses, values = ["true"], list[Any]()
-        if want.job is not None:
-            values.append(want.job)
-            clauses.append(f"job = ${len(values)}")
-        if want.status:
-            values.append([str(status) for status in want.status])
-            clauses.append(f"status = ANY(${len(values)}::text[])")
-        if want.parent is not None:
-            values.append(want.parent)
-            clauses.append(f"parent = ${len(values)}")
-        if want.finished_before is not None:
-            values.append(want.finished_before)
-            clauses.append(f"finished < ${len(values)}")
-        values.append(want.limit if want.limit >= 0 else None)
-        rows = await self._rows(
-            f"SELECT {RUN_COLUMNS} FROM run WHERE {' AND '.join(clauses)} "
-            f"ORDER BY id DESC LIMIT ${len(values)}::bigint",
-            *values,
-        )
-        return [run_row(row) for row in rows]
+        return [run_row(row) for row in await listing.runs(self._session, want)]
+
+    async def jobs(self) -> list[JobRow]:
+        """See :class:`nightproof.journal.protocol.Reader`."""
+        return await listing.jobs(self._session)
+
+    async def groups(self, since: int) -> list[RunGroup]:
+        """See :class:`nightproof.journal.protocol.Reader`."""
+        return await listing.groups(self._session, since)
 
     async def entries(
-        self, run: int, kinds: Sequence[int] = (), after: int = -1, limit: int = -1
+        self,
+        run: int,
+        kinds: Sequence[int] = (),
+        after: int = -1,
+        limit: int = -1,
+        *,
+        codes: Sequence[int] = (),
+        text: bytes = b"",
+        before: int | None = None,
+        newest: bool = False,
+        skip: int = 0,
     ) -> list[Entry]:
         """See :class:`nightproof.journal.protocol.Reader`."""
-        only = f"AND kind IN ({', '.join(str(int(kind)) for kind in kinds)})" if kinds else ""
-        sql = (
-            f"SELECT {ENTRY_COLUMNS} FROM entry WHERE run = $1 AND seq > $2 {only} "
-            "ORDER BY seq LIMIT $3::bigint"
-        )
+        only, values = listing.entries(kinds, codes, text)
         found: list[Entry] = []
         while limit < 0 or len(found) < limit:
             page = PAGE if limit < 0 else min(PAGE, limit - len(found))
-            rows = await self._rows(sql, run, after, page)
+            rows = await self._rows(
+                f"SELECT {ENTRY_COLUMNS} FROM entry WHERE run = $1 AND seq > $2 "
+                f"AND seq < coalesce($3::bigint, {1 << 31}) {only}"
+                f"ORDER BY seq {'DESC ' if newest else ''}LIMIT $4::bigint OFFSET $5::bigint",
+                run, after, before, page, skip, *values,
+            )  # fmt: skip
             found.extend(Entry(*row) for row in rows)
             if len(rows) < page:
                 break
-            after = found[-1].seq
-        return found
+            skip = 0
+            if newest:
+                before = found[-1].seq
+            else:
+                after = found[-1].seq
+        return found[::-1] if newest else found
+
+    async def spans(self, run: int, bounds: Sequence[int] = ()) -> list[SpanRow]:
+        """See :class:`nightproof.journal.protocol.Reader`."""
+        return await listing.spans(self._session, run, bounds)
+
+    async def states(self, run: int, codes: Sequence[int], reopened: int = -1) -> str:
+        """See :class:`nightproof.journal.protocol.Reader`."""
+        return await listing.states(self._session, run, codes, reopened)
+
+    async def ledger(self, want: EffectFilter) -> list[EffectRow]:
+        """See :class:`nightproof.journal.protocol.Reader`."""
+        return [effect_row(row) for row in await listing.ledger(self._session, want)]
+
+    async def effect_counts(self) -> dict[EffectState, int]:
+        """See :class:`nightproof.journal.protocol.Reader`."""
+        rows = await self._rows("SELECT state, count(*) FROM effect GROUP BY state")
+        return {EffectState(state): count for state, count in rows}
+
+    async def delivered(self, digest: str, limit: int = 50) -> list[Entry]:
+        """See :class:`nightproof.journal.protocol.Reader`."""
+        return await listing.delivered(self._session, digest, limit)
+
+    async def audits(
+        self, limit: int = 50, before: int | None = None, run: str | None = None
+    ) -> list[AuditRow]:
+        """See :class:`nightproof.journal.protocol.Reader`."""
+        return await listing.audits(self._session, limit, before, run)
 
     async def tally(self, run: int) -> list[tuple[int, int, int]]:
         """See :class:`nightproof.journal.protocol.Reader`."""

@@ -28,6 +28,7 @@ from nightproof.stores.postgres import (
     claims,
     effects,
     incidents,
+    listing,
     quotas,
     retention,
     schedules,
@@ -43,6 +44,7 @@ from nightproof.stores.postgres.target import target
 
 if TYPE_CHECKING:
     from nightproof.journal.incidents import IncidentRow
+    from nightproof.journal.listing import AuditRow
     from nightproof.journal.schedules import FireRow, ScheduleRow
 
 LOOK_SECONDS: Final = 5.0
@@ -234,6 +236,14 @@ class PostgresJournal(PostgresReader):
             return row is not None
 
         return await self._once(act)
+
+    async def audit(self, row: AuditRow) -> int:
+        """See :class:`nightproof.journal.protocol.Journal`."""
+        return await self._once(lambda transaction: listing.audit(transaction, row))
+
+    async def audited(self, id: int, code: int, outcome: str) -> None:
+        """See :class:`nightproof.journal.protocol.Journal`."""
+        await self._once(lambda transaction: listing.audited(transaction, id, code, outcome))
 
     async def open_incident(self, row: IncidentRow) -> IncidentRow:
         """See :class:`nightproof.journal.protocol.Journal`."""

@@ -24,10 +24,17 @@ from nightproof.model.identity import ProcessIdentity
 from nightproof.model.states import EffectState, Kind, RunStatus
 from nightproof.stores.sqlite import quotas
 from nightproof.stores.sqlite.connection import Database, explained
-from nightproof.stores.sqlite.schema import EFFECT_COLUMNS, ENTRY_COLUMNS, RUN_COLUMNS
+from nightproof.stores.sqlite.schema import (
+    EFFECT_COLUMNS,
+    ENTRY_COLUMNS,
+    LISTING,
+    RUN_COLUMNS,
+    VERSION,
+)
 
 if TYPE_CHECKING:
     from nightproof.journal.incidents import Checkpoint, IncidentRow
+    from nightproof.journal.listing import AuditRow, EffectFilter, JobRow, RunGroup, SpanRow
     from nightproof.journal.schedules import FireRow, ScheduleRow
 
 REPLAYABLE = (
@@ -61,9 +68,10 @@ def effect_row(row: tuple[Any, ...]) -> EffectRow:
 class SqliteReader:
     """Reads a journal; every method is one or two statements."""
 
-    def __init__(self, database: Database, url: str) -> None:
+    def __init__(self, database: Database, url: str, version: int = VERSION) -> None:
         self._db = database
         self.url = url
+        self._version = version
 
     def _all(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
         self._db.check_process()
@@ -89,49 +97,105 @@ class SqliteReader:
         return run_row(rows[0]) if rows else None
 
     async def run(self, run: int) -> RunRow:
-        """The run with this id."""
-        return run_row(self._all(f"SELECT {RUN_COLUMNS} FROM run WHERE id = ?", run)[0])
+        """See :class:`nightproof.journal.protocol.Reader`."""
+        rows = self._all(f"SELECT {RUN_COLUMNS} FROM run WHERE id = ?", run)
+        if not rows:
+            raise NotFound(
+                f"run number {run} is not in the journal any more", "It was removed by retention."
+            )
+        return run_row(rows[0])
 
     async def runs(self, want: RunFilter) -> list[RunRow]:
         """See :class:`nightproof.journal.protocol.Reader`."""
-        clauses, values = ["1"], list[Any]()
-        if want.job is not None:
-            clauses.append("job = ?")
-            values.append(want.job)
-        if want.status:
-            clauses.append(f"status IN ({', '.join('?' * len(want.status))})")
-            values.extend(str(status) for status in want.status)
-        if want.parent is not None:
-            clauses.append("parent = ?")
-            values.append(want.parent)
-        if want.finished_before is not None:
-            clauses.append("finished < ?")
-            values.append(want.finished_before)
-        return [
-            run_row(row)
-            for row in self._all(
-                f"SELECT {RUN_COLUMNS} FROM run WHERE {' AND '.join(clauses)} "
-                "ORDER BY id DESC LIMIT ?",
-                *values,
-                want.limit,
-            )
-        ]
+        from nightproof.stores.sqlite import listing  # of no use to a run
+
+        sql, values = listing.runs(want, self._version)
+        return [run_row(row) for row in self._all(sql, *values)]
+
+    async def jobs(self) -> list[JobRow]:
+        """See :class:`nightproof.journal.protocol.Reader`."""
+        from nightproof.stores.sqlite import listing
+
+        return listing.jobs(self._all, self._version)
+
+    async def groups(self, since: int) -> list[RunGroup]:
+        """See :class:`nightproof.journal.protocol.Reader`."""
+        from nightproof.stores.sqlite import listing
+
+        return listing.groups(self._all, since)
 
     async def entries(
-        self, run: int, kinds: Sequence[int] = (), after: int = -1, limit: int = -1
+        self,
+        run: int,
+        kinds: Sequence[int] = (),
+        after: int = -1,
+        limit: int = -1,
+        *,
+        codes: Sequence[int] = (),
+        text: bytes = b"",
+        before: int | None = None,
+        newest: bool = False,
+        skip: int = 0,
     ) -> list[Entry]:
         """See :class:`nightproof.journal.protocol.Reader`."""
-        only = f"AND kind IN ({', '.join(str(int(kind)) for kind in kinds)})" if kinds else ""
-        return [
-            Entry(*row)
-            for row in self._all(
-                f"SELECT {ENTRY_COLUMNS} FROM entry WHERE run = ? AND seq > ? {only} "
-                "ORDER BY seq LIMIT ?",
-                run,
-                after,
-                limit,
-            )
-        ]
+        told = kinds and Kind.RESULT not in kinds and self._version >= LISTING
+        sql = f"SELECT {ENTRY_COLUMNS} FROM entry {'INDEXED BY entry_told ' if told else ''}"
+        sql += f"WHERE run = ? AND seq > ? {f'AND kind <> {Kind.RESULT:d} ' if told else ''}"
+        values: list[Any] = [run, after]
+        if kinds:
+            sql += f"AND kind IN ({', '.join(str(int(kind)) for kind in kinds)}) "
+        if codes:
+            sql += f"AND code IN ({', '.join('?' * len(codes))}) "
+            values += codes
+        if text:
+            sql += "AND instr(inputs, ?) "
+            values.append(text)
+        if before is not None:
+            sql += "AND seq < ? "
+            values.append(before)
+        sql += f"ORDER BY seq {'DESC ' if newest else ''}LIMIT ? OFFSET ?"
+        found = [Entry(*row) for row in self._all(sql, *values, limit, skip)]
+        return found[::-1] if newest else found
+
+    async def spans(self, run: int, bounds: Sequence[int] = ()) -> list[SpanRow]:
+        """See :class:`nightproof.journal.protocol.Reader`."""
+        from nightproof.stores.sqlite import listing
+
+        return listing.spans(self._all, run, bounds)
+
+    async def states(self, run: int, codes: Sequence[int], reopened: int = -1) -> str:
+        """See :class:`nightproof.journal.protocol.Reader`."""
+        from nightproof.stores.sqlite import listing
+
+        return listing.states(self._all, run, codes, reopened)
+
+    async def ledger(self, want: EffectFilter) -> list[EffectRow]:
+        """See :class:`nightproof.journal.protocol.Reader`."""
+        from nightproof.stores.sqlite import listing
+
+        sql, values = listing.ledger(want, self._version)
+        return [effect_row(row) for row in self._all(sql, *values)]
+
+    async def effect_counts(self) -> dict[EffectState, int]:
+        """See :class:`nightproof.journal.protocol.Reader`."""
+        rows = self._all("SELECT state, count(*) FROM effect GROUP BY state")
+        return {EffectState(state): count for state, count in rows}
+
+    async def delivered(self, digest: str, limit: int = 50) -> list[Entry]:
+        """See :class:`nightproof.journal.protocol.Reader`."""
+        from nightproof.stores.sqlite import listing
+
+        return listing.delivered(self._all, digest, limit)
+
+    async def audits(
+        self, limit: int = 50, before: int | None = None, run: str | None = None
+    ) -> list[AuditRow]:
+        """See :class:`nightproof.journal.protocol.Reader`."""
+        from nightproof.stores.sqlite import listing
+
+        if self._version < LISTING:
+            return []
+        return listing.audits(self._all, limit, before, run)
 
     async def tally(self, run: int) -> list[tuple[int, int, int]]:
         """See :class:`nightproof.journal.protocol.Reader`."""
@@ -239,8 +303,9 @@ class SqliteReader:
         return [
             run_row(row)
             for row in self._all(
-                f"SELECT {RUN_COLUMNS} FROM run WHERE parent IS NULL AND (status = 'running' OR "
-                "(status = 'parked' AND wake IS NOT NULL AND wake <= ?)) ORDER BY id",
+                f"SELECT {RUN_COLUMNS} FROM run WHERE parent IS NULL "
+                "AND status IN ('running', 'parked') "
+                "AND (status = 'running' OR wake <= ?) ORDER BY id",
                 now_ms,
             )
         ]
@@ -311,4 +376,4 @@ def open_reader(path: str, url: str) -> SqliteReader:
     if version == 0:
         database.close()
         raise NotFound(f"there is no journal at {url} yet", "The first run writes it.")
-    return SqliteReader(database, url)
+    return SqliteReader(database, url, version)

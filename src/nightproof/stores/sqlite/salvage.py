@@ -20,7 +20,7 @@ from nightproof.stores.sqlite.connection import Database, explained
 
 _TABLES = (
     "run", "code", "attempt", "effect", "blob_use", "signal", "boot", "quota", "quota_use",
-    "incident", "schedule", "fire", "outcome",
+    "incident", "schedule", "fire", "outcome", "audit",
 )  # fmt: skip
 _ROWS_PER_COMMIT = 500
 _REACH = 40

@@ -97,10 +97,32 @@ CREATE TABLE outcome (
 ) WITHOUT ROWID;
 """
 
-MIGRATIONS: tuple[str, ...] = (_V1, _V2, _V3, _V4, _V5)
+# What is shown is found without reading every step: no index here has results of steps.
+_V6 = """
+CREATE TABLE audit (
+    id INTEGER PRIMARY KEY, at INTEGER NOT NULL, who TEXT NOT NULL, act TEXT NOT NULL,
+    run TEXT NOT NULL, command TEXT NOT NULL, code INTEGER, outcome TEXT NOT NULL DEFAULT ''
+);
+CREATE INDEX audit_run ON audit (run);
+CREATE INDEX entry_told ON entry (run, seq, kind) WHERE kind <> 1;
+CREATE INDEX entry_delivered ON entry (
+    substr(output, instr(output, CAST('"sha256": "' AS BLOB)) + 11, 64), at
+) WHERE kind = 6;
+CREATE INDEX run_job ON run (job, id);
+CREATE INDEX run_open ON run (id) WHERE status IN ('running', 'parked');
+CREATE INDEX run_own ON run (id) WHERE parent IS NULL AND replicate = 0;
+CREATE INDEX run_night ON run (created, job, status, name)
+    WHERE parent IS NULL AND replicate = 0;
+CREATE INDEX effect_at ON effect (at, state);
+CREATE INDEX effect_doubt ON effect (at) WHERE state IN ('intended', 'failed');
+"""
+
+MIGRATIONS: tuple[str, ...] = (_V1, _V2, _V3, _V4, _V5, _V6)
 """``MIGRATIONS[n]`` brings version n to n + 1."""
 
 VERSION = len(MIGRATIONS)
+LISTING = 6
+"""The version since which there are indexes for what is shown, and a record of what people did."""
 
 RUN_COLUMNS = (
     "id, name, job, digest, replicate, contract, target, code, parent, options, status, created, "

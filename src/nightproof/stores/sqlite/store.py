@@ -42,6 +42,7 @@ from nightproof.stores.sqlite.schema import EFFECT_COLUMNS
 
 if TYPE_CHECKING:
     from nightproof.journal.incidents import IncidentRow
+    from nightproof.journal.listing import AuditRow
     from nightproof.journal.schedules import FireRow, ScheduleRow
 
 _FREE = "SELECT 1 FROM run WHERE id = ? AND owner_host IS NULL"
@@ -325,6 +326,20 @@ class SqliteJournal(SqliteReader):
         with explained(self._db.path), self._db.transaction():
             return shared.refer(self._db, run_name, blobs)
 
+    async def audit(self, row: AuditRow) -> int:
+        """See :class:`nightproof.journal.protocol.Journal`."""
+        from nightproof.stores.sqlite import auditing  # of no use to a run
+
+        with explained(self._db.path), self._db.transaction():
+            return auditing.audit(self._db, row)
+
+    async def audited(self, id: int, code: int, outcome: str) -> None:
+        """See :class:`nightproof.journal.protocol.Journal`."""
+        from nightproof.stores.sqlite import auditing  # of no use to a run
+
+        with explained(self._db.path), self._db.transaction():
+            auditing.audited(self._db, id, code, outcome)
+
     async def open_incident(self, row: IncidentRow) -> IncidentRow:
         """See :class:`nightproof.journal.protocol.Journal`."""
         from nightproof.stores.sqlite import incidents  # of no use to a run
@@ -354,12 +369,8 @@ class SqliteJournal(SqliteReader):
 
         done = (RunStatus.COMPLETED, RunStatus.FAILED, RunStatus.CANCELLED)
         candidates = await self.runs(RunFilter(job=job, status=done, limit=-1))
-        kept: dict[str, int] = {}
         names, entries = [], 0
-        for run in candidates:
-            kept[run.job] = kept.get(run.job, 0) + 1
-            if kept[run.job] <= keep or (run.finished or 0) >= finished_before:
-                continue
+        for run in retention.old(candidates, finished_before, keep):
             removed = 0
             if not dry_run:
                 with explained(self._db.path), self._db.transaction():

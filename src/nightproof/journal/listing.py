@@ -1,0 +1,108 @@
+"""What is read of a journal to show it: filters, and rows that a store counts itself.
+
+Apart from the records that every run needs, whose import is part of its start.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from nightproof.model.states import EffectState, RunStatus
+
+QUARTER_MS = 900_000
+"""The time that :class:`RunGroup` counts in: every zone's days begin at a quarter of an hour."""
+
+
+class JobRow(NamedTuple):
+    """A job that has runs of its own (no child runs, no replicates).
+
+    `latest` is when the newest was created, in milliseconds since the epoch.
+    """
+
+    job: str
+    runs: int
+    latest: int
+
+
+class RunGroup(NamedTuple):
+    """How many runs of a job's own began in a quarter of an hour and have a status now.
+
+    `quarter` counts from the epoch; `name` is the newest of the runs.
+    """
+
+    job: str
+    quarter: int
+    status: RunStatus
+    count: int  # type: ignore[assignment]
+    name: str
+
+
+class SpanRow(NamedTuple):
+    """The entries of one kind and code in one part of a run's time.
+
+    `part` is how many of the given bounds had passed when they were written. `first` is the
+    beginning of the earliest and `last` the end of the latest, in milliseconds since the
+    epoch; `took` is the sum and `longest` the most that one took, in microseconds.
+    """
+
+    kind: int
+    code: int
+    part: int
+    count: int  # type: ignore[assignment]
+    first: int
+    last: int
+    took: int
+    longest: int
+
+
+class EffectFilter(NamedTuple):
+    """Which effects to list, newest first; `text` is part of the key or of the name."""
+
+    run: int | None = None
+    states: tuple[EffectState, ...] = ()
+    text: str = ""
+    limit: int = 50
+    skip: int = 0
+
+
+class AuditRow(NamedTuple):
+    """What a person had done to the journal.
+
+    It is written before the act: `code` is the exit code of `command` once it has ended, None
+    before, and for ever where whoever waited for it died. `run` is a run's name, or "".
+    """
+
+    id: int
+    at: int
+    who: str
+    act: str
+    run: str
+    command: str
+    code: int | None = None
+    outcome: str = ""
+
+
+def plain_digest(digest: str) -> str:
+    """A sha256 as its 64 hex digits, given with ``sha256:`` or without."""
+    return digest.strip().lower().removeprefix("sha256:")
+
+
+def searched(text: str) -> tuple[str, str]:
+    """A text as people write it, and as it stands inside of a JSON text."""
+    import json  # searching is rare
+
+    return text, json.dumps(text, ensure_ascii=False)[1:-1]
+
+
+def part(low: int, high: int, mark: str, first: int) -> str:
+    """How many of the ordered bounds from `low` to `high` are not after `at`, as SQL.
+
+    Bound n is the parameter number `first` + n. A search by halves: attempts may be many.
+    """
+    if low == high:
+        return str(low)
+    middle = (low + high) // 2
+    return (
+        f"CASE WHEN at < {mark}{first + middle} THEN {part(low, middle, mark, first)} "
+        f"ELSE {part(middle + 1, high, mark, first)} END"
+    )

@@ -1,0 +1,21 @@
+"""The record of what people did, on SQLite: each in the caller's transaction."""
+
+from __future__ import annotations
+
+from nightproof.journal.listing import AuditRow
+from nightproof.stores.sqlite.connection import Database
+
+
+def audit(db: Database, row: AuditRow) -> int:
+    """See :class:`nightproof.journal.protocol.Journal`."""
+    db.execute(
+        "INSERT INTO audit (at, who, act, run, command, code, outcome) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?)",
+        row[1:],
+    )
+    return db.raw.last_insert_rowid()
+
+
+def audited(db: Database, row: int, code: int, outcome: str) -> None:
+    """See :class:`nightproof.journal.protocol.Journal`."""
+    db.execute("UPDATE audit SET code = ?, outcome = ? WHERE id = ?", (code, outcome, row))
