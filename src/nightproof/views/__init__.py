@@ -11,6 +11,7 @@ from nightproof.views.runs import open_run as open_run
 from nightproof.views.runs import runs as runs
 from nightproof.views.runs import summary as summary
 from nightproof.views.runs import view as view
+from nightproof.views.runs import word as word
 from nightproof.views.steps import ItemView as ItemView
 from nightproof.views.steps import Page as Page
 from nightproof.views.steps import StepCount as StepCount

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from shlex import quote
 from typing import Any
 
 from nightproof.config import redacted
@@ -146,7 +147,8 @@ def view(row: RunRow) -> RunView:
 async def summary(reader: Reader, row: RunRow) -> RunSummary:
     """Everything about a run."""
     told = _Told()
-    for entry in await reader.entries(row.id, (Kind.EVENT,)):
+    events = await reader.entries(row.id, (Kind.EVENT,))
+    for entry in events:
         told.add(parsed(entry.output))
     artifacts: dict[str, dict[str, Any]] = {}
     for entry in await reader.entries(row.id, (Kind.ARTIFACT,)):
@@ -159,6 +161,7 @@ async def summary(reader: Reader, row: RunRow) -> RunSummary:
     attempts = await reader.attempts(row.id)
     error = parsed(row.error)
     shown = view(row)
+    children = RunFilter(parent=row.id, limit=-1, brief=True)
     return RunSummary(
         run=shown,
         engine="temporal" if was_distant(attempts) else "embedded",
@@ -166,11 +169,11 @@ async def summary(reader: Reader, row: RunRow) -> RunSummary:
         result=parsed(row.result),
         result_blob=row.result_blob,
         error=error if isinstance(error, dict) else None,
-        steps=await counts(reader, row),
+        steps=await counts(reader, row, events),
         effects=ledger,
         artifacts=list(artifacts.values()),
-        attempts=[_attempt(one, row) for one in attempts],
-        children=[child.name for child in await reader.runs(RunFilter(parent=row.id, limit=-1))],
+        attempts=[attempt(one, row) for one in attempts],
+        children=[child.name for child in await reader.runs(children)],
         measures=told.measures,
         divergences=told.divergences,
         code_changes=told.changes,
@@ -181,7 +184,7 @@ async def summary(reader: Reader, row: RunRow) -> RunSummary:
         prompts=list(told.prompts.values()),
         witness=told.witness(),
         retries=told.retries,
-        next=_advice(row, shown, ledger),
+        next=advice(row, shown, [one.key for one in ledger if one.undecided]),
     )
 
 
@@ -247,7 +250,13 @@ class _Told:
         }
 
 
-def _attempt(one: AttemptRow, row: RunRow) -> AttemptView:
+def word(run: RunView) -> str:
+    """The status for people: a run that its process left is not running."""
+    return "interrupted" if run.status == "running" and not run.alive else run.status
+
+
+def attempt(one: AttemptRow, row: RunRow) -> AttemptView:
+    """An attempt as it is listed."""
     outcome = one.outcome
     if not outcome and one.ended is None:
         working = one.n == row.attempts and row.owner is not None and alive(row)
@@ -255,17 +264,31 @@ def _attempt(one: AttemptRow, row: RunRow) -> AttemptView:
     return AttemptView(one.n, iso(one.started), iso(one.ended), outcome, one.process.label)
 
 
-def _advice(row: RunRow, shown: RunView, ledger: list[EffectView]) -> str:
+def advice(row: RunRow, shown: RunView, undecided: list[str]) -> str:
+    """What to do now, as a command; `undecided` are the keys of effects in doubt."""
+    name = shell(row.name)
     if shown.alive and row.status is not RunStatus.PARKED:
-        return f"nightproof watch {row.name}"
-    undecided = [one for one in ledger if one.undecided]
+        return f"nightproof watch {name}"
     if row.status is RunStatus.PARKED and undecided:
-        return f"nightproof resolve {row.name} '{undecided[0].key}' --happened | --retry"
-    awaited = row.waiting.startswith("signal ") and "; " not in row.waiting
+        key = undecided[0]
+        if row.name.startswith("-") or key.startswith("-"):
+            return f"nightproof resolve --happened | --retry -- {quote(row.name)} {quote(key)}"
+        return f"nightproof resolve {name} {_quoted(key)} --happened | --retry"
+    awaited = row.waiting.startswith("signal '") and "; " not in row.waiting
     if row.status is RunStatus.PARKED and awaited:
-        return f"nightproof signal {row.name} {row.waiting.removeprefix('signal ')}"
+        signal = row.waiting.removeprefix("signal '").removesuffix("'")
+        return f"nightproof signal {name} {_quoted(signal)}"
     if shown.alive:  # parked on an engine that goes on by itself
-        return f"nightproof watch {row.name}"
+        return f"nightproof watch {name}"
     if row.status is RunStatus.COMPLETED:
         return ""
-    return f"nightproof resume {row.name}"
+    return f"nightproof resume {name}"
+
+
+def shell(name: str) -> str:
+    """A run's name as a word of a command line, whatever is in it."""
+    return f"-- {quote(name)}" if name.startswith("-") else quote(name)
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "'\"'\"'") + "'"

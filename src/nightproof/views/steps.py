@@ -6,12 +6,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from nightproof.journal.protocol import Reader
-from nightproof.journal.records import Entry, RunRow
+from nightproof.journal.records import AttemptRow, Entry, RunRow
 from nightproof.model.states import Kind
 from nightproof.views.values import iso, parsed, preview
 
 DONE = (Kind.RESULT, Kind.EFFECT, Kind.CHILD)
+CHILDREN = "(child runs)"
+"""What stands for the child runs where steps are counted."""
 _PAGE = 500
+_MAP = b'{"kind": "map"'
+"""How the event begins that announces a map: most events of a large run are others."""
 _WORDS = {Kind.RESULT: "step", Kind.FAILURE: "step", Kind.EFFECT: "effect", Kind.CHILD: "child"}
 
 
@@ -67,47 +71,63 @@ async def items(
     limit: int = 50,
 ) -> Page:
     """Up to `limit` items of a run behind sequence number `after`, in the order recorded."""
-    undone, reopened = await _later(reader, run.id)
+    undone, reopened = await later(reader, run.id)
     kinds = (Kind.FAILURE,) if failed else (*DONE, Kind.FAILURE)
     names: dict[int, str] = {}
+    wanted: tuple[int, ...] = ()
+    if step is not None and not (wanted := await codes_of(reader, run, step)):
+        return Page([], None)
     found: list[ItemView] = []
+    size = min(_PAGE, limit + 1)
     while True:
-        entries = await reader.entries(run.id, kinds, after, min(_PAGE, limit + 1))
-        await _learn(reader, names, entries)
+        entries = await reader.entries(run.id, kinds, after, size, codes=wanted)
+        await learn(reader, names, entries)
         for entry in entries:
-            name = _name(entry, names)
+            name = name_of(entry, names)
             if step is not None and name != step:
                 continue
             if len(found) == limit:
                 return Page(found, found[-1].seq)
-            found.append(_item(entry, name, undone, reopened))
-        if len(entries) < min(_PAGE, limit + 1):
+            found.append(item_view(entry, name, undone, reopened))
+        if len(entries) < size:
             return Page(found, None)
         after = entries[-1].seq
 
 
-async def counts(reader: Reader, run: RunRow) -> list[StepCount]:
-    """How many of each step are on record, in the order in which the steps began."""
+async def counts(reader: Reader, run: RunRow, events: list[Entry] | None = None) -> list[StepCount]:
+    """How many of each step are on record, in the order in which the steps began.
+
+    `events` where the caller has read those of the run already.
+    """
     tally = [row for row in await reader.tally(run.id) if row[0] in (*DONE, Kind.FAILURE)]
     codes = await reader.codes({code for _, code, _ in tally if code})
-    _, reopened = await _later(reader, run.id)
+    if events is None:
+        events = await reader.entries(run.id, (Kind.EVENT,))
+    failures = await standing(reader, run.id, {c: n for k, c, n in tally if k == Kind.FAILURE})
     done: dict[str, int] = {}
     failed: dict[str, int] = {}
     for kind, code, count in tally:
-        name = codes[code].name if code in codes else "(child runs)"
+        name = codes[code].name if code in codes else CHILDREN
         if kind == Kind.FAILURE:
-            failed[name] = failed.get(name, 0) + count
+            if failures[code]:
+                failed[name] = failed.get(name, 0) + failures[code]
         else:
             done[name] = done.get(name, 0) + count
-    if failed and reopened >= 0:
-        failed = await _standing(reader, run.id, reopened)
-    totals = await _totals(reader, run)
+    totals = map_totals(events, await reader.attempts(run.id))
     order = [*totals, *(name for name in done if name not in totals)]
     order += [name for name in failed if name not in order]
     return [StepCount(n, done.get(n, 0), failed.get(n, 0), totals.get(n)) for n in order]
 
 
-async def _later(reader: Reader, run: int) -> tuple[set[bytes], int]:
+async def codes_of(reader: Reader, run: RunRow, step: str) -> tuple[int, ...]:
+    """The ids of the code that ran under a step's name; 0 stands for child runs."""
+    tally = [row for row in await reader.tally(run.id) if row[0] in (*DONE, Kind.FAILURE)]
+    codes = await reader.codes({code for _, code, _ in tally if code})
+    found = [code for code, row in codes.items() if row.name == step]
+    return (*found, *((0,) if any(code == 0 for _, code, _ in tally) else ()))
+
+
+async def later(reader: Reader, run: int) -> tuple[set[bytes], int]:
     """Fingerprints that were undone, and where failures were last forgotten."""
     entries = await reader.entries(run, (Kind.UNDONE, Kind.REOPENED))
     undone = {entry.fp for entry in entries if entry.kind == Kind.UNDONE}
@@ -115,25 +135,26 @@ async def _later(reader: Reader, run: int) -> tuple[set[bytes], int]:
     return undone, max(reopened, default=-1)
 
 
-async def _standing(reader: Reader, run: int, reopened: int) -> dict[str, int]:
-    """Failures that no later attempt has forgotten, by step."""
-    entries = await reader.entries(run, (Kind.FAILURE,), reopened)
-    names: dict[int, str] = {}
-    await _learn(reader, names, entries)
-    found: dict[str, int] = {}
-    for entry in entries:
-        name = _name(entry, names)
-        found[name] = found.get(name, 0) + 1
-    return found
+async def standing(reader: Reader, run: int, failed: dict[int, int]) -> dict[int, int]:
+    """Of so many failures of each code, those that no later attempt has forgotten."""
+    if not failed:
+        return {}
+    reopened = await reader.entries(run, (Kind.REOPENED,), newest=True, limit=1)
+    if not reopened:
+        return failed
+    seq = reopened[0].seq
+    return {code: (await reader.states(run, [code], seq)).count("f") for code in failed}
 
 
-async def _totals(reader: Reader, run: RunRow) -> dict[str, int]:
+def map_totals(events: list[Entry], attempts: list[AttemptRow]) -> dict[str, int]:
     """The sizes of the maps, each as the newest attempt that came to it announced it."""
-    starts = [attempt.started for attempt in await reader.attempts(run.id)]
+    starts = [attempt.started for attempt in attempts]
     found: dict[str, tuple[int, int]] = {}
-    for entry in await reader.entries(run.id, (Kind.EVENT,)):
+    for entry in events:
+        if not (entry.output or b"").startswith(_MAP):
+            continue
         event = parsed(entry.output)
-        if not isinstance(event, dict) or event.get("kind") != "map":
+        if not isinstance(event, dict):
             continue
         attempt = sum(start <= entry.at for start in starts)
         before, total = found.get(event["step"], (attempt, 0))
@@ -142,20 +163,23 @@ async def _totals(reader: Reader, run: RunRow) -> dict[str, int]:
     return {name: total for name, (_, total) in found.items()}
 
 
-async def _learn(reader: Reader, names: dict[int, str], entries: list[Entry]) -> None:
+async def learn(reader: Reader, names: dict[int, str], entries: list[Entry]) -> None:
+    """Add to `names` what the code of some entries is called."""
     unknown = {entry.code for entry in entries if entry.code and entry.code not in names}
     if unknown:
         names.update((code, row.name) for code, row in (await reader.codes(unknown)).items())
 
 
-def _name(entry: Entry, names: dict[int, str]) -> str:
-    if entry.kind == Kind.CHILD:
+def name_of(entry: Entry, names: dict[int, str]) -> str:
+    """The step's name of an entry; the job's, of a child run."""
+    if entry.kind == Kind.CHILD or (entry.kind == Kind.FAILURE and not entry.code):
         inputs = parsed(entry.inputs)
         return str(inputs[0]) if isinstance(inputs, list) and inputs else "?"
     return names.get(entry.code, "?")
 
 
-def _item(entry: Entry, name: str, undone: set[bytes], reopened: int) -> ItemView:
+def item_view(entry: Entry, name: str, undone: set[bytes], reopened: int) -> ItemView:
+    """An entry as it is listed."""
     inputs, key = parsed(entry.inputs), ""
     if isinstance(inputs, dict):
         key, inputs = str(inputs.get("key", "")), inputs.get("args")
