@@ -138,13 +138,14 @@ break'), ('É', 's', '', '', 2, 3, 0, '');
             INSERT INTO signal VALUES (7, {run}, 'go', x'6e756c6c', 1, 1);
             INSERT INTO effect VALUES ('key', 'n', {run}, 'r', 'failed', x'00', x'5b5d', 2, 3, NULL, NULL, 'x');
             INSERT INTO outcome (run, fp, seq) VALUES ({run}, x'00ff', 0);
+            INSERT INTO audit VALUES (3, 1, 'ä@h', 'cancel', 'r', 'c', 1, 'no'), (9, 1, '', '', '', '', NULL, '');
         """)
         db.execute("UPDATE incident SET note = ? WHERE key = 'k'", ("nul \0 inside",))
     db.close()
 
 
 def test_every_kind_of_row_is_carried_over(np: Any, database: str):
-    """Quotas, incidents, schedules, signals, outcomes; quotes, line ends, umlauts, NUL."""
+    """Quotas, incidents, schedules, signals, outcomes, audits; quotes, line ends, umlauts, NUL."""
     ran(np, "run", "jobs.py:work", np.contract(n=2))
     every_kind_of_row(np.folder)
     there = ran(np, "migrate", "--to", database, "--json").json["tables"]

@@ -2,10 +2,12 @@
 
 import asyncio
 import os
+import re
 from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 import pytest
+from psycopg import sql
 
 from nightproof.app import open_reader
 from nightproof.config import Settings
@@ -21,10 +23,12 @@ from nightproof.errors import (
     StoreTooNew,
 )
 from nightproof.journal.lease import Possession, possession
+from nightproof.journal.listing import AuditRow, EffectFilter
 from nightproof.journal.records import CodeRow, Entry, LaneBatch, Owner, RunFilter, Wanted, checksum
 from nightproof.model import clock
 from nightproof.model.identity import ProcessIdentity
-from nightproof.stores.postgres import PostgresJournal, beating, link, session
+from nightproof.model.states import EffectState, Kind, RunStatus
+from nightproof.stores.postgres import PostgresJournal, beating, link, schema, session
 from nightproof.stores.postgres.schema import VERSION
 from nightproof.testing.proxy import Proxy
 
@@ -108,6 +112,78 @@ def test_a_newer_schema_is_refused(postgres_schema):
     assert caught.value.exit_code == 2
     with pytest.raises(StoreTooNew):
         asyncio.run(open_reader(Settings(store=url)).runs(RunFilter()))
+
+
+def test_an_older_journal_is_read_as_it_is_and_brought_forward_by_a_writer(
+    postgres_schema, monkeypatch
+):
+    """Without the newer tables and indexes a reader sees the same, but for what they hold."""
+    url = postgres_schema()
+    monkeypatch.setattr(schema, "VERSION", 1)
+    monkeypatch.setattr(session, "VERSION", 1)
+    use(url, begin)
+    monkeypatch.undo()
+    assert raw(url, "SELECT max(version) FROM migration") == [(1,)]
+    reader = open_reader(Settings(store=url))
+
+    async def look():
+        assert [row.runs for row in await reader.jobs()] == [1]
+        assert len(await reader.groups(0)) == 1
+        [run] = await reader.runs(RunFilter(own=True, since=0, brief=True))
+        assert await reader.entries(run.id, (Kind.EVENT,), newest=True) == []
+        assert await reader.ledger(EffectFilter()) == []
+        assert await reader.delivered("ab" * 32) == []
+        return await reader.audits()
+
+    assert asyncio.run(look()) == []
+    assert raw(url, "SELECT max(version) FROM migration") == [(1,)]
+    row = AuditRow(0, 1, "ana@desk", "cancel", "main", "nightproof cancel")
+    assert use(url, lambda journal: journal.audit(row)) == 1
+    assert asyncio.run(reader.audits()) == [row._replace(id=1)]
+    assert raw(url, "SELECT version FROM migration") == [(n + 1,) for n in range(VERSION)]
+
+
+def test_what_is_shown_is_found_without_reading_every_step(postgres_schema):
+    """The server's plans: each goes by its index, none goes through all entries."""
+    url = postgres_schema()
+    use(url, begin)
+    raw(
+        url,
+        "INSERT INTO entry (run, seq, kind, code, fp, at, took, crc) "
+        "SELECT 1, n, CASE WHEN n %% 100 = 0 THEN 7 ELSE 1 END, 7, '', n, 1, 0 "
+        "FROM generate_series(0, 19999) AS n",
+    )
+    asked = []
+
+    async def record():
+        reader = open_reader(Settings(store=url))
+        whole = reader._session.read
+
+        async def heard(*statements):
+            asked.extend(statements)
+            return await whole(*statements)
+
+        reader._session.read = heard
+        found = await reader.entries(1, (Kind.EVENT, Kind.WAIT), newest=True, limit=50)
+        assert [found[0].seq, found[-1].seq] == [15000, 19900]
+        await reader.delivered("ab" * 32)
+        await reader.ledger(EffectFilter())
+        await reader.ledger(EffectFilter(states=(EffectState.FAILED,)))
+        await reader.runs(RunFilter(status=(RunStatus.RUNNING,)))
+
+    asyncio.run(record())
+    settings = "-c enable_seqscan=off -c plan_cache_mode=force_generic_plan"
+    where = f"-c search_path={url.rpartition('schema=')[2]} {settings}"
+    indexes = []
+    with psycopg.connect(url.partition("?")[0], autocommit=True, options=where) as connection:
+        for number, (query, values) in enumerate(asked):
+            connection.execute(f"PREPARE p{number} AS {query}")
+            given = sql.SQL(", ").join(map(sql.Literal, values))
+            explain = sql.SQL("EXPLAIN EXECUTE {}({})").format(sql.Identifier(f"p{number}"), given)
+            plan = " ".join(row[0] for row in connection.execute(explain))
+            found = re.search(r"Index (?:Only )?Scan (?:Backward )?(?:using|on) (\w+)", plan)
+            indexes.append(found[1] if found else plan)
+    assert indexes == ["entry_told", "entry_delivered", "effect_at", "effect_doubt", "run_open"]
 
 
 def test_reading_makes_nothing(postgres_schema):
