@@ -13,7 +13,7 @@ OURSELVES := --no-deps --no-build-isolation --editable .
 export PIP_ROOT_USER_ACTION := ignore
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-revenue test lint drill bench postgres temporal s3 lock clean
+.PHONY: help demo demo-revenue test lint drill bench pictures postgres temporal s3 lock clean
 
 help:  ## what can be made
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' Makefile | expand -t 16
@@ -39,6 +39,9 @@ lint: .venv/.dev  ## style, types and import directions
 bench: .bench/.all  ## measure against the peers, on this machine
 	.bench/bin/python -m compileall -q src
 	.bench/bin/python -m bench $(ARGS)
+
+pictures: .venv/.dev  ## the README's pictures, from real runs (needs chromium)
+	$(BIN)/python docs/pictures/make.py
 
 # Data, ports and passwords stay in .nightproof/servers. Options: ARGS="--port 5432"
 postgres: .venv/.dev  ## a real Postgres in the foreground; says what to export
