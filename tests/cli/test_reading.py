@@ -21,7 +21,7 @@ def test_runs_lists_and_filters(np, done):
     assert np("runs", "--status", "failed", "--json").json["runs"] == [
         found[0] | {"took": pytest.approx(found[0]["took"])}
     ]
-    assert np("runs", "--job", "other", "--json").json == {"runs": []}
+    assert np("runs", "--job", "other", "--json").json == {"runs": [], "next": None}
     assert np("runs", "--status", "odd").code == 2
     assert "RuntimeError" in np("runs").out
 

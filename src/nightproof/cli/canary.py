@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from nightproof import app
 from nightproof.cli import signals
 from nightproof.cli.drifting import DRIFT, declared
-from nightproof.cli.reading import opened, plain
+from nightproof.cli.reading import opened
 from nightproof.cli.replicating import another, unfinished
 from nightproof.cli.reproducing import words
 from nightproof.cli.session import Session, complain, emit, note
@@ -24,6 +24,7 @@ from nightproof.journal.protocol import Reader
 from nightproof.journal.records import RunFilter, RunRow
 from nightproof.model import clock
 from nightproof.model.states import RunStatus
+from nightproof.views.documents import plain
 from nightproof.views.drift import Compared, compared
 
 _PAGE = 200

@@ -21,7 +21,8 @@ from nightproof.provenance.snapshot import (
     request,
 )
 from nightproof.provenance.snapshot.compare import brief
-from nightproof.views import open_run
+from nightproof.views import documents, open_run
+from nightproof.views.documents import plain
 from nightproof.views.environment import environment, workers
 
 HERE = "here"
@@ -52,8 +53,7 @@ def show(session: Session, run: str | None, verify: bool = False) -> int:
     edits = sorted(item for item in found.strict if item.startswith("edited/")) if verify else []
     if session.json:
         name = None if run is None else side.name
-        several = {"workers": side.workers} if side.workers else {}
-        emit({"run": name, "digests": found.digests, **found.document(), **several})
+        emit(plain(documents.environment_of(name, found, side.workers)))
         return DIFFERS if edits else 0
     for part, items in _parts(found).items():
         print(f"{part}  {found.digests[part]}")

@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import asdict
 
-from nightproof import app, views
+from nightproof import app
 from nightproof.cli.session import Session, emit
 from nightproof.cli.table import local, painted, rows
+from nightproof.views import documents
+from nightproof.views.documents import plain
 
 
 def quotas(session: Session) -> int:
     """Show every quota: what is used of it, until when it is parked, who waits."""
     reader = app.open_reader(session.settings())
-    found = asyncio.run(views.quotas(reader))
+    document = asyncio.run(documents.quotas(reader))
     if session.json:
-        emit({"quotas": [asdict(one) for one in found]})
+        emit(plain(document))
         return 0
-    if not found:
+    if not document.quotas:
         print("No job has used a quota yet.")
         return 0
-    for one in found:
+    for one in document.quotas:
         state = f"  {painted('parked')} until {local(one.parked)}" if one.parked else ""
         print(f"{one.name}{state}")
         if one.reason:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, is_dataclass
 from typing import TYPE_CHECKING, Any
 
 from nightproof import app, views
@@ -15,26 +14,13 @@ from nightproof.errors import NotFound, UsageError
 from nightproof.journal.protocol import Reader
 from nightproof.journal.records import RunFilter
 from nightproof.model.states import RunStatus
-from nightproof.views import ItemView, RunSummary, RunView
+from nightproof.views import ItemView, RunSummary, RunView, documents
+from nightproof.views.documents import plain
 
 if TYPE_CHECKING:
     from nightproof.views.watch import OutputView, WatchView
 
 INPUTS_SHOWN = 60
-
-
-def plain(value: Any) -> Any:
-    """A view as JSON: camelCase keys, for stable documents."""
-    if is_dataclass(value) and not isinstance(value, type):
-        return {_camel(name): plain(item) for name, item in asdict(value).items()}
-    if isinstance(value, list):
-        return [plain(item) for item in value]
-    return value
-
-
-def _camel(name: str) -> str:
-    first, *rest = name.split("_")
-    return first + "".join(part.capitalize() for part in rest)
 
 
 def opened(session: Session) -> Reader:
@@ -56,18 +42,18 @@ def runs(session: Session, job: str | None, status: Sequence[str], limit: int) -
         if word not in known:
             raise UsageError(f"--status {word} is no status", f"Known: {', '.join(known)}.")
     want = RunFilter(job=job, status=tuple(known[word] for word in status), limit=limit)
-    found: list[RunView] = []
+    found = documents.Runs([], None)
     try:
-        found = asyncio.run(views.runs(opened(session), want))
+        found = asyncio.run(documents.runs(opened(session), want))
     except NotFound as error:
         note(f"{error.message}: no runs")
     if session.json:
-        emit({"runs": plain(found)})
+        emit(plain(found))
         return 0
-    if found:
+    if found.runs:
         body = [
             [run.run, status_of(run), local(run.created), duration(run.took), _remark(run)]
-            for run in found
+            for run in found.runs
         ]
         print("\n".join(rows(["RUN", "STATUS", "STARTED", "TOOK", ""], body)))
     return 0
@@ -88,21 +74,17 @@ def _remark(run: RunView) -> str:
 
 def show(session: Session, name: str) -> int:
     """``nightproof show RUN``."""
-    from nightproof.views.watch import watch  # statistics: of no use to others
-
     settings = session.settings()
 
-    async def read() -> tuple[RunSummary, WatchView]:
+    async def read() -> documents.Run:
         reader = opened(session)
-        row = await views.open_run(reader, name)
-        doing = await watch(reader, row, stall=settings.stall, lease=settings.lease)
-        return await views.summary(reader, row), doing
+        return await documents.run(reader, await views.open_run(reader, name), settings)
 
-    found, doing = asyncio.run(read())
+    found = asyncio.run(read())
     if session.json:
-        emit({**plain(found), "watch": plain(doing)})
+        emit(plain(found))
     else:
-        print("\n".join(told(found, doing)))
+        print("\n".join(told(found, found.watch)))
     return 0
 
 
@@ -209,24 +191,25 @@ def steps(
 ) -> int:
     """``nightproof steps RUN``."""
 
-    async def read() -> tuple[str, views.Page]:
+    async def read() -> documents.Steps:
         reader = opened(session)
         row = await views.open_run(reader, name)
-        page = await views.items(reader, row, step=step, failed=failed, after=after, limit=limit)
-        return row.name, page
+        return await documents.steps(
+            reader, row, step=step, failed=failed, after=after, limit=limit
+        )
 
-    run, page = asyncio.run(read())
+    page = asyncio.run(read())
     if session.json:
-        emit({"run": run, "steps": plain(page.items), "next": page.next})
+        emit(plain(page))
         return 0
     body = [
         [str(one.seq), one.step, one.key, one.state, duration(one.took / 1000), _shown(one)]
-        for one in page.items
+        for one in page.steps
     ]
     if body:
         print("\n".join(rows(["SEQ", "STEP", "KEY", "STATE", "TOOK", "INPUTS → OUTPUT"], body)))
     if page.next is not None:
-        note(f"more: nightproof steps {run} --after {page.next}")
+        note(f"more: nightproof steps {page.run} --after {page.next}")
     return 0
 
 
@@ -242,19 +225,17 @@ def _shown(one: ItemView) -> str:
 def logs(session: Session, name: str, with_steps: bool, limit: int) -> int:
     """``nightproof logs RUN``."""
 
-    async def read() -> tuple[str, list[views.Line]]:
+    async def read() -> documents.Log:
         reader = opened(session)
         row = await views.open_run(reader, name)
-        return row.name, await views.timeline(reader, row, steps=with_steps)
+        return await documents.log(reader, row, steps=with_steps, limit=limit)
 
-    run, lines = asyncio.run(read())
-    earlier = max(0, len(lines) - limit)
-    lines = lines[earlier:]
+    found = asyncio.run(read())
     if session.json:
-        emit({"run": run, "log": plain(lines), "earlier": earlier})
+        emit(plain(found))
         return 0
-    if earlier:
-        note(f"{earlier} earlier lines: --limit shows more")
-    for line in lines:
+    if found.earlier:
+        note(f"{found.earlier} earlier lines: --limit shows more")
+    for line in found.log:
         print(f"{local(line.at)}  {painted(line.kind)}  {line.text}")
     return 0

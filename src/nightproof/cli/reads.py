@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 
 from nightproof import app
-from nightproof.cli.reading import opened, plain
+from nightproof.cli.reading import opened
 from nightproof.cli.session import Session, emit, note
 from nightproof.cli.table import rows
-from nightproof.views import open_run
-from nightproof.views.witness import ReadView, WitnessView, witness
+from nightproof.views import documents, open_run
+from nightproof.views.documents import plain
+from nightproof.views.witness import ReadView, WitnessView
 
 ROWS = 200
 DATASETS = 5
@@ -21,15 +22,13 @@ def reads(session: Session, run: str, every: bool) -> int:
     async def look() -> WitnessView:
         reader = opened(session)
         row = await open_run(reader, run)
-        return await witness(reader, app.open_blobs(session.settings()), row)
+        return await documents.reads(reader, app.open_blobs(session.settings()), row, every=every)
 
     found = asyncio.run(look())
-    shown = [read for read in found.reads if every or read.undeclared]
     if session.json:
-        document = plain(found)
-        document["reads"] = plain(shown)
-        emit(document)
+        emit(plain(found))
         return 0
+    shown = found.reads
     if shown:
         body = _body(shown[:ROWS])
         print("\n".join(rows(["WHAT", "NAME", "FOR", "CONTENT", "DECLARED BY"], body)))

@@ -9,7 +9,7 @@ from typing import Any
 from nightproof import app
 from nightproof.cli import signals
 from nightproof.cli.drifting import DRIFT, declared
-from nightproof.cli.reading import opened, plain
+from nightproof.cli.reading import opened
 from nightproof.cli.replicating import another, unfinished
 from nightproof.cli.session import Session, complain, emit, note
 from nightproof.cli.table import rows as table
@@ -20,6 +20,7 @@ from nightproof.journal.protocol import Reader
 from nightproof.journal.records import RunFilter, RunRow
 from nightproof.model.states import RunStatus
 from nightproof.views import open_run
+from nightproof.views.documents import plain
 from nightproof.views.drift import Agreement, Budget, Compared, agreement, compared
 from nightproof.views.drift import budget as budget_of
 

@@ -8,13 +8,14 @@ from dataclasses import dataclass, field
 
 from nightproof import views
 from nightproof.cli.outcome import exit_code
-from nightproof.cli.reading import opened, plain, status_of, told
+from nightproof.cli.reading import opened, status_of, told
 from nightproof.cli.session import Session, emit, note, terminal
 from nightproof.cli.table import local, painted
 from nightproof.errors import Interrupted, NightproofError, RunFailed, RunParked
 from nightproof.journal.protocol import Reader
 from nightproof.journal.records import RunRow
 from nightproof.model import clock
+from nightproof.views.documents import plain
 
 GRACE_SECONDS = 1.0
 """A run without an owner gets so long to be taken over before the watch ends."""
