@@ -23,12 +23,14 @@ _KINDS = (
     Kind.RESULT, Kind.FAILURE, Kind.EFFECT, Kind.CHILD, Kind.ARTIFACT, Kind.VALUE, Kind.SIGNAL,
     Kind.UNDONE, Kind.REOPENED, Kind.EVENT,
 )  # fmt: skip
-_WORDS = {
+_WORDS: dict[int, str] = {
     Kind.RESULT: "step", Kind.FAILURE: "step", Kind.EFFECT: "effect", Kind.CHILD: "child run",
     Kind.ARTIFACT: "artifact", Kind.VALUE: "recorded value", Kind.SIGNAL: "signal",
 }  # fmt: skip
 _REPLICATE = re.compile(r"(-[0-9a-f]{10})\.\d+$")
 _NAMED_REPLICATE = re.compile(r"(-[0-9a-f]{10})\.\d+\b")
+_PLAIN_KEY = re.compile(rb'\{"key": ?"([ !#-\[\]-~]*)"')
+"""A key that is written without escapes: read without its arguments, it takes a tenth of the time."""
 LAST = 2**62
 """The sequence number of a run's result: it comes after everything."""
 MISSING = object()
@@ -129,7 +131,7 @@ def _by_name(point: Point) -> bytes:
 
 def _point(entry: Entry, codes: dict[int, tuple[str, str]]) -> Point:
     name, code = codes.get(entry.code, ("", ""))
-    what, key, fp = _WORDS[Kind(entry.kind)], "", entry.fp
+    what, key, fp = _WORDS[entry.kind], "", entry.fp
     raw = entry.blob or _digest(entry.output or b"")
     if entry.kind == Kind.CHILD:
         name = _job_of(str((_json(entry.inputs) or [""])[0]))
@@ -144,7 +146,8 @@ def _point(entry: Entry, codes: dict[int, tuple[str, str]]) -> Point:
     elif entry.kind == Kind.VALUE:
         name = "now()"  # uuid() and random() are the same in every run of a contract
     if entry.inputs and entry.inputs.startswith(b'{"key"'):
-        key = str(_json(entry.inputs).get("key", ""))
+        plain = _PLAIN_KEY.match(entry.inputs)
+        key = plain[1].decode() if plain else str(_json(entry.inputs).get("key", ""))
     point = Point(
         what, name, key, fp, entry.seq, entry.at, code, raw,
         entry.kind == Kind.FAILURE, not entry.output and entry.blob is None,
