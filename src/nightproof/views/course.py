@@ -57,6 +57,7 @@ class Tick:
 
     at: float
     time: str | None
+    step: str
     what: str
     state: str = ""
 
@@ -164,12 +165,12 @@ async def drawn(
     for at, step, text in _retries(events.entries):
         count += 1
         if step in lanes:
-            tick = Tick(_since(origin, at), iso(at), text)
+            tick = Tick(_since(origin, at), iso(at), step, text)
             lanes[step].retries.append(tick)
     bands = _bands(row, attempts, spans, origin)
     rows = await reader.ledger(EffectFilter(run=row.id, limit=MARKS))
     effects = [
-        Tick(_since(origin, one.at), iso(one.at), f"{one.name} [{one.key}]", str(one.state))
+        Tick(_since(origin, one.at), iso(one.at), one.name, one.key[:300], str(one.state))
         for one in reversed(rows)
     ]
     waits, more = await _waits(reader, row, origin)
@@ -256,8 +257,8 @@ def _retries(events: list[Entry]) -> list[tuple[int, str, str]]:
         if (entry.output or b"").startswith(_RETRY):
             told = parsed(entry.output)
             if isinstance(told, dict):
-                key = f" [{told['key']}]" if told.get("key") else ""
-                text = f"{told.get('step')}{key}: {told.get('message')}"
+                key = f"[{told['key']}] " if told.get("key") else ""
+                text = f"{key}{told.get('message')}"
                 found.append((entry.at, str(told.get("step")), text[:300]))
     return found
 

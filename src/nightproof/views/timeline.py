@@ -5,14 +5,34 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from nightproof.journal.listing import EffectFilter
 from nightproof.journal.protocol import Reader
-from nightproof.journal.records import AttemptRow, Entry, RunRow
+from nightproof.journal.records import AttemptRow, EffectRow, Entry, RunRow
 from nightproof.model.states import Kind
 from nightproof.views.runs import alive
-from nightproof.views.steps import items
+from nightproof.views.steps import ItemView, item_view, items, later, learn, name_of
 from nightproof.views.values import iso, parsed
 
 _TOLD = (Kind.EVENT, Kind.WAIT, Kind.SIGNAL, Kind.ARTIFACT, Kind.UNDONE, Kind.REOPENED)
+LOGS: dict[str, tuple[tuple[Kind, ...], tuple[str, ...]]] = {
+    "": ((*_TOLD, Kind.FAILURE), ()),
+    "failures": ((Kind.FAILURE, Kind.REOPENED), ()),
+    "retries": ((Kind.EVENT,), ("retry", "quota")),
+    "decisions": ((Kind.EVENT,), ("decision", "measure")),
+    "changes": (
+        (Kind.EVENT,),
+        ("code-changed", "environment-changed", "divergence", "result-lost", "damaged"),
+    ),
+    "waits": ((Kind.WAIT, Kind.SIGNAL), ()),
+    "effects": ((Kind.EVENT,), ("effect-withheld", "effect-unknown")),
+    "artifacts": ((Kind.ARTIFACT,), ()),
+    "attempts": ((), ()),
+}
+"""What a log can be narrowed to: the entries that are read for it, and the lines that are kept."""
+SCANNED = 4000
+"""So many entries are looked through for a page of a log."""
+_CHUNK = 500
+_ACTS = 200
 _ENDS = {
     "completed": "the run completed",
     "failed": "the run failed",
@@ -36,6 +56,64 @@ class Line:
     seq: int = -1
 
 
+@dataclass(frozen=True, slots=True)
+class LogPage:
+    """Some lines of a log, oldest first; `before` is what to give for those before, if any."""
+
+    lines: list[Line]
+    before: int | None
+
+
+async def log(
+    reader: Reader, row: RunRow, *, what: str = "", before: int | None = None, limit: int = 100
+) -> LogPage:
+    """The end of a run's log, or what is in front of `before`; `what` is one of LOGS.
+
+    At most SCANNED entries are looked through: a page may be short and have more before it.
+    """
+    kinds, wanted = LOGS[what]
+    _, reopened = await later(reader, row.id)
+    lines: list[tuple[int, int, Line]] = []
+    cursor, scanned, names = before, 0, dict[int, str]()
+    low, high = -1.0, float("inf")
+    if before is not None:
+        newer = await reader.entries(row.id, kinds, before - 1, 1)
+        high = newer[0].at if newer else high
+    while kinds:
+        chunk = min(_CHUNK, limit + 1 - len(lines)) if not wanted else _CHUNK
+        entries = await reader.entries(row.id, kinds, limit=chunk, before=cursor, newest=True)
+        await learn(reader, names, entries)
+        found = []
+        for entry in entries:
+            line = _failure(entry, names, reopened) if entry.kind == Kind.FAILURE else _told(entry)
+            if not wanted or line.kind in wanted:
+                found.append((entry.at, 1, line))
+        lines = found + lines
+        scanned += len(entries)
+        if len(entries) < chunk:
+            cursor = None
+            break
+        cursor, low = entries[0].seq, entries[0].at
+        if len(lines) >= limit or scanned >= SCANNED:
+            break
+    if what in ("", "effects"):
+        acts = await reader.ledger(EffectFilter(run=row.id, limit=_ACTS))
+        lines += [(one.at, 1, _act(one)) for one in acts if low <= one.at < high]
+    if what in ("", "attempts"):
+        attempts = await reader.attempts(row.id)
+        edges = _attempts(row, attempts, await _lives(reader, row, attempts))
+        lines += [edge for edge in edges if low <= edge[0] < high]
+    return LogPage([line for _, _, line in sorted(lines, key=lambda one: one[:2])], cursor)
+
+
+async def _lives(reader: Reader, row: RunRow, attempts: list[AttemptRow]) -> list[int]:
+    """The last that each attempt recorded, where one of them may have died."""
+    if all(one.ended is not None for one in attempts):
+        return []
+    spans = await reader.spans(row.id, [one.started for one in attempts])
+    return sorted(one.last for one in spans)
+
+
 async def timeline(reader: Reader, row: RunRow, *, steps: bool = False) -> list[Line]:
     """The log of a run, oldest first; with `steps` every result is a line of its own.
 
@@ -45,17 +123,13 @@ async def timeline(reader: Reader, row: RunRow, *, steps: bool = False) -> list[
     entries = await reader.entries(row.id, _TOLD)
     lines = [(entry.at, 1, _told(entry)) for entry in entries]
     lines += [(at, 1, line) for at, line in await _items(reader, row, steps)]
-    for effect in await reader.effects(row.id):
-        text = f"effect '{effect.name}' [{effect.key}] is {effect.state}"
-        text += f": {effect.error}" if effect.error else ""
-        lines.append((effect.at, 1, Line(iso(effect.at), "effect", text, {"key": effect.key})))
+    lines += [(effect.at, 1, _act(effect)) for effect in await reader.effects(row.id)]
     lines += _attempts(row, await reader.attempts(row.id), sorted(at for at, _, _ in lines))
     return [line for _, _, line in sorted(lines, key=lambda found: found[:2])]
 
 
 async def _items(reader: Reader, row: RunRow, steps: bool) -> list[tuple[int, Line]]:
     """Failed items, and with `steps` all of them."""
-    found = []
     page = await items(reader, row, failed=not steps, limit=1_000_000)
     times = {
         entry.seq: entry.at
@@ -64,13 +138,24 @@ async def _items(reader: Reader, row: RunRow, steps: bool) -> list[tuple[int, Li
             (Kind.FAILURE, Kind.RESULT, Kind.EFFECT, Kind.CHILD) if steps else (Kind.FAILURE,),
         )
     }
-    for item in page.items:
-        what = f"{item.kind} '{item.step}'" + (f" [{item.key}]" if item.key else "")
-        text = f"{what} {item.state}"
-        text += f": {item.error}" if item.error else f" ({item.took:.0f} ms)"
-        kind = "failure" if item.error else item.kind
-        found.append((times[item.seq], Line(item.at, kind, text, {}, item.seq)))
-    return found
+    return [(times[item.seq], _of_item(item)) for item in page.items]
+
+
+def _of_item(item: ItemView) -> Line:
+    what = f"{item.kind} '{item.step}'" + (f" [{item.key}]" if item.key else "")
+    text = f"{what} {item.state}"
+    text += f": {item.error}" if item.error else f" ({item.took:.0f} ms)"
+    return Line(item.at, "failure" if item.error else item.kind, text, {}, item.seq)
+
+
+def _failure(entry: Entry, names: dict[int, str], reopened: int) -> Line:
+    return _of_item(item_view(entry, name_of(entry, names), set(), reopened))
+
+
+def _act(effect: EffectRow) -> Line:
+    text = f"effect '{effect.name}' [{effect.key}] is {effect.state}"
+    text += f": {effect.error}" if effect.error else ""
+    return Line(iso(effect.at), "effect", text, {"key": effect.key})
 
 
 def _told(entry: Entry) -> Line:

@@ -1,0 +1,304 @@
+"""One step's items, however many: their states at a glance, found by key, one of them whole."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import dataclass
+from functools import lru_cache
+from hashlib import sha256
+from typing import Any
+
+from nightproof.blobs.protocol import Blobs
+from nightproof.errors import BlobError, NotFound
+from nightproof.journal.protocol import Reader
+from nightproof.journal.records import Entry, RunRow, intact
+from nightproof.model.codec import RAW_FORMS
+from nightproof.model.states import Kind
+from nightproof.views.steps import (
+    DONE,
+    ItemView,
+    item_view,
+    later,
+    learn,
+    map_totals,
+    name_of,
+)
+from nightproof.views.values import iso, parsed
+
+STATES = ("done", "failed", "retried")
+SHOWN = 256 * 1024
+"""So many bytes of an output are shown; more is for a download."""
+TIMES = 20
+"""So many earlier tries of an item are listed, and this many events looked through for them."""
+_LOOKED_AT = 1000
+_EVENTS = 2000
+_KEPT = 16
+
+
+@dataclass(frozen=True, slots=True)
+class GridView:
+    """A letter for each item in the order of their ends: ``d`` done, ``f`` failed.
+
+    `total` where a map announced how many there are: those that are missing have not ended.
+    `reopened` is the sequence number up to which failures were forgotten, -1 for none.
+    """
+
+    step: str
+    codes: tuple[int, ...]
+    states: str
+    total: int | None
+    reopened: int
+    acts: int = 0
+    """How often it was done, where it is an effect; these have no letter."""
+
+    @property
+    def done(self) -> int:
+        """How many items are done."""
+        return self.states.count("d") + self.acts
+
+    @property
+    def failed(self) -> int:
+        """How many items have failed and are not tried again yet."""
+        return self.states.count("f")
+
+    @property
+    def pending(self) -> int:
+        """How many items have no outcome."""
+        return max(0, (self.total or 0) - len(self.states))
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A page of items; `before` and `after` are what to give for the pages beside it."""
+
+    items: list[ItemView]
+    before: int | None
+    after: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class TryView:
+    """One try of an item that did not succeed."""
+
+    at: str | None
+    type: str
+    message: str
+    triage: str
+
+
+@dataclass(frozen=True, slots=True)
+class ItemWhole:
+    """An item with all that is known of it.
+
+    `value` is the output as JSON where that is what it is, `text` its beginning as text;
+    `size` in bytes (None where it is gone), `digest` of its bytes. `missing` says why there
+    is no output.
+    """
+
+    item: ItemView
+    fingerprint: str
+    code: str
+    value: Any
+    text: str
+    size: int | None
+    digest: str | None
+    cut: bool
+    missing: str
+    tries: list[TryView]
+    intact: bool
+
+
+async def grid(reader: Reader, run: RunRow, step: str) -> GridView:
+    """The states of a step's items. Raises NotFound where the run has no such step."""
+    tally = [row for row in await reader.tally(run.id) if row[1]]
+    known = await reader.codes({code for kind, code, _ in tally if kind in (*DONE, Kind.FAILURE)})
+    codes = tuple(code for code, row in known.items() if row.name == step)
+    events = await reader.entries(run.id, (Kind.EVENT,), limit=_EVENTS)
+    total = map_totals(events, await reader.attempts(run.id)).get(step)
+    if not codes and total is None:
+        raise NotFound(
+            f"run {run.name} has no step '{step}'", "Its overview lists the steps it has."
+        )
+    _, reopened = await later(reader, run.id)
+    states = await reader.states(run.id, codes, reopened) if codes else ""
+    acts = sum(count for kind, code, count in tally if kind == Kind.EFFECT and code in codes)
+    return GridView(step, codes, states, total, reopened, acts)
+
+
+async def cell(reader: Reader, run: RunRow, seen: GridView, index: int) -> int | None:
+    """The sequence number behind cell `index` of a grid; None where it has no outcome."""
+    if not 0 <= index < len(seen.states):
+        return None
+    place = index
+    if seen.reopened >= 0:
+        every = await reader.states(run.id, seen.codes, -1)
+        place = _place(every, len(every) - len(seen.states), index)
+    kinds = (Kind.RESULT, Kind.FAILURE)
+    found = await reader.entries(run.id, kinds, codes=seen.codes, skip=place, limit=1)
+    return found[0].seq if found else None
+
+
+def _place(every: str, forgotten: int, index: int) -> int:
+    """Where item `index` is among all, of whose failures the first ones are forgotten."""
+    at = -1
+    for _ in range(forgotten):
+        following = every.find("f", at + 1)
+        if index < following - at - 1:
+            break
+        index -= following - at - 1
+        at = following
+    return at + 1 + index
+
+
+async def listed(
+    reader: Reader,
+    run: RunRow,
+    seen: GridView,
+    *,
+    state: str = "",
+    text: str = "",
+    after: int = -1,
+    before: int | None = None,
+    limit: int = 50,
+) -> Found:
+    """Items of a step in the order of their ends: in one of STATES, with `text` in key or inputs.
+
+    Behind sequence number `after`, or the last ones up to `before`.
+    """
+    if not seen.codes:
+        return Found([], None, None)
+    kinds: tuple[Kind, ...] = (*DONE, Kind.FAILURE)
+    low, high = after, before
+    if state == "done":
+        kinds = DONE
+    elif state == "failed":
+        kinds, low = (Kind.FAILURE,), max(after, seen.reopened)
+    elif state == "retried":
+        kinds, high = (Kind.FAILURE,), min(seen.reopened + 1, before or seen.reopened + 1)
+    backwards = before is not None
+    entries: dict[int, Entry] = {}
+    for form in _forms(text):
+        for entry in await reader.entries(
+            run.id, kinds, low, limit + 1, codes=seen.codes, text=form, before=high,
+            newest=backwards,
+        ):  # fmt: skip
+            entries[entry.seq] = entry
+    ordered = [entries[seq] for seq in sorted(entries)]
+    more = len(ordered) > limit
+    ordered = ordered[-limit:] if backwards else ordered[:limit]
+    undone, reopened = await later(reader, run.id)
+    shown = [item_view(entry, seen.step, undone, reopened) for entry in ordered]
+    first = ordered[0].seq if ordered else None
+    last = ordered[-1].seq if ordered else None
+    earlier = more if backwards else after >= 0
+    return Found(shown, first if earlier else None, last if more or backwards else None)
+
+
+def _forms(text: str) -> list[bytes]:
+    """A text as it may stand in recorded inputs: as it is, and as JSON escapes it."""
+    quoted = json.dumps(text, ensure_ascii=False)[1:-1]
+    return list(dict.fromkeys([quoted.encode("utf-8", "replace"), json.dumps(text)[1:-1].encode()]))
+
+
+async def entry_of(reader: Reader, run: RunRow, seq: int, step: str | None = None) -> Entry:
+    """The outcome with this sequence number. Raises NotFound where there is none, of that step."""
+    found = await reader.entries(run.id, (*DONE, Kind.FAILURE), seq - 1, 1, before=seq + 1)
+    names: dict[int, str] = {}
+    await learn(reader, names, found)
+    if not found or (step is not None and name_of(found[0], names) != step):
+        raise NotFound(
+            f"run {run.name} has no item number {seq}" + (f" of step '{step}'" if step else ""),
+            "The table of the step's items leads to each of them.",
+        )
+    return found[0]
+
+
+async def item(reader: Reader, blobs: Blobs, run: RunRow, seq: int, step: str) -> ItemWhole:
+    """One item whole. Raises NotFound."""
+    entry = await entry_of(reader, run, seq, step)
+    undone, reopened = await later(reader, run.id)
+    shown = item_view(entry, step, undone, reopened)
+    codes = await reader.codes([entry.code] if entry.code else [])
+    size: int | None = None
+    digest, head, missing = None, b"", ""
+    store: Any = blobs
+    if entry.blob is not None:
+        try:
+            size, head = await asyncio.to_thread(_beginning, store, entry.blob)
+            digest = entry.blob
+        except BlobError as error:
+            missing = error.message
+    elif entry.output is None:
+        missing = "nothing of its output is kept: the step is secret"
+    else:
+        size, head = len(entry.output), entry.output[:SHOWN]
+        digest = "sha256:" + sha256(entry.output).hexdigest()
+    whole = size == len(head)
+    value = None
+    if whole and entry.kind != Kind.FAILURE and not _raw(entry):
+        value = parsed(head)
+    return ItemWhole(
+        item=shown,
+        fingerprint=entry.fp.hex(),
+        code=codes[entry.code].digest if entry.code in codes else "",
+        value=value,
+        text=head.decode("utf-8", "replace"),
+        size=size,
+        digest=digest,
+        cut=not whole,
+        missing=missing,
+        tries=await _tries(reader, run, entry, shown),
+        intact=intact(entry),
+    )
+
+
+async def raw(reader: Reader, blobs: Blobs, run: RunRow, seq: int, step: str) -> bytes | None:
+    """The bytes of an item's output; None where none are kept. Raises NotFound, BlobError."""
+    entry = await entry_of(reader, run, seq, step)
+    if entry.blob is not None:
+        return await asyncio.to_thread(blobs.get, entry.blob)
+    return entry.output
+
+
+def _raw(entry: Entry) -> bool:
+    """Whether the output is text or bytes as they are."""
+    return entry.blob is not None and entry.output in RAW_FORMS.values()
+
+
+@lru_cache(_KEPT)
+def _beginning(blobs: Any, digest: str) -> tuple[int, bytes]:
+    data: bytes = blobs.get(digest)
+    return len(data), data[:SHOWN]
+
+
+async def _tries(reader: Reader, run: RunRow, entry: Entry, shown: ItemView) -> list[TryView]:
+    """What went wrong before the outcome, in any attempt, as far as it is on record."""
+    found: list[tuple[int, TryView]] = []
+    failures = []
+    if entry.kind == Kind.FAILURE:
+        failures.append(entry)
+    if entry.inputs:
+        earlier = await reader.entries(
+            run.id, (Kind.FAILURE,), limit=TIMES, codes=[entry.code], text=entry.inputs,
+            before=entry.seq, newest=True,
+        )  # fmt: skip
+        failures += [one for one in earlier if one.fp == entry.fp]
+    for failure in failures:
+        told = parsed(failure.output)
+        for one in (told.get("attempts") or ()) if isinstance(told, dict) else ():
+            words = (str(one.get(name, "")) for name in ("type", "message", "triage"))
+            found.append((failure.seq, TryView(str(one.get("at", "")), *words)))
+    if entry.kind != Kind.FAILURE:
+        begun = max((one.seq for one in failures), default=-1)
+        events = await reader.entries(
+            run.id, (Kind.EVENT,), begun, _LOOKED_AT, before=entry.seq, newest=True
+        )
+        for event in events:
+            told = parsed(event.output)
+            if not isinstance(told, dict) or told.get("kind") != "retry":
+                continue
+            if (told.get("step"), told.get("key", "")) == (shown.step, shown.key):
+                message = str(told.get("message", ""))
+                found.append((event.seq, TryView(iso(event.at), "", message, "tried again")))
+    return [one for _, one in sorted(found, key=lambda pair: pair[0])][-TIMES:]
