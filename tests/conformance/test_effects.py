@@ -75,6 +75,21 @@ def test_an_exception_that_leaves_it_open_is_as_unknown_as_a_crash(
     assert len(acts(diary())) == 1 + (policy == "retried")
 
 
+def test_a_decision_without_the_result_that_is_needed_can_be_made_again(night, case, diary, switch):
+    """What does not fit the effect's annotation is asked for again; nothing is done twice."""
+    switch("unclear")
+    contract = case(names=("held",))
+    name = night.run(effects.posts, contract).name
+    night.resolve(name, f"held/{contract.case}", "--happened", '"a text"')
+    outcome = night.run(effects.posts, contract)
+    assert outcome.status == "parked"
+    assert "does not fit" in outcome.error.message
+    assert "--happened RESULT" in outcome.error.message
+    night.resolve(name, f"held/{contract.case}", "--happened", '{"text":"by hand"}')
+    assert night.value(effects.posts, contract) == {"text": "by hand"}
+    assert len(acts(diary())) == 1
+
+
 def test_concurrent_calls_of_one_key_act_once(night, case, diary):
     """One acts, the others get its result; also another job's call of the same key."""
     assert night.value(effects.at_once, case()) == [7, 7, 7]

@@ -22,6 +22,7 @@ from nightproof.model.states import EffectState, Kind
 
 OTHERS_POLL_SECONDS = 0.2
 """How often to look whether another call or run has settled the effect it is performing."""
+SAID = "; it was said to have happened, but the result does not fit"
 
 
 class Effects:
@@ -180,6 +181,10 @@ class Act:
             output = row.output
             if row.blob is not None:
                 output = await self.run.ledger.read_blob(row.blob)
+            # What was in doubt before, a person has confirmed.
+            misfit = self._misfit(output) if row.error else ""
+            if misfit:
+                return await self._hold(row.error.partition(SAID)[0] + misfit)
             return await self._record(output, row.blob, executed=False)
         if await self._busy_elsewhere(row):
             await clock.sleep(OTHERS_POLL_SECONDS)
@@ -267,12 +272,26 @@ class Act:
                 return MISSING
             data = await run.steps.encoded(self.effect, found)
             return await self._confirm(data, EffectState.CONFIRMED, executed=False)
+        return await self._hold(why)
+
+    async def _hold(self, why: str) -> Any:
+        """Wait for a person's decision."""
+        run = self.run
         await self._settle(EffectState.FAILED, why)
         run.active -= self.busy
         try:
             return await run.hold(self.effect.name, self.key, why)
         finally:
             run.active += self.busy
+
+    def _misfit(self, output: bytes | None) -> str:
+        """Why a result that a person gave cannot be the effect's; "" where it can."""
+        try:
+            if output:
+                self.effect.result.decode(output)
+        except CodecError as error:
+            return f"{SAID}: {brief(error)}: give its result with --happened RESULT"
+        return ""
 
     async def _probe(self, probe: Any) -> Any:
         token = current.set(Scope(self.run, self.effect.name, self.fp))
