@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from datetime import timedelta
 
 from nightproof.errors import UsageError
@@ -14,13 +13,12 @@ from nightproof.model.states import RunStatus
 from nightproof.model.timetable import Timetable
 from nightproof.observe.incident import Finding, moment
 from nightproof.observe.scene import RECENT_MS, Scene
+from nightproof.views.schedules import retired
 from nightproof.views.watch import OutputView, own
 
 LOOK_BACK = timedelta(days=7)
 """A time that was missed longer ago is history."""
 _NIGHTS = 50
-_RETIRED_MS = 15 * 60_000
-"""A schedule that was not served for so long, while others were, is not served any more."""
 _COMPLETED = 300
 
 
@@ -42,11 +40,6 @@ async def missed(scene: Scene) -> list[Finding]:
         if note:
             found.append(Finding(f"missed:{row.name}", "missed", row.job, "", note))
     return found
-
-
-def retired(row: ScheduleRow, among: Sequence[ScheduleRow]) -> bool:
-    """Whether a schedule is not served any more, while others are."""
-    return max(one.seen for one in among) - row.seen > _RETIRED_MS
 
 
 async def _missed(scene: Scene, row: ScheduleRow, until: int) -> str:

@@ -139,7 +139,9 @@ async def outputs(reader: Reader, row: RunRow, history: History | None = None) -
 async def earlier(reader: Reader, row: RunRow) -> list[RunRow]:
     """Up to NIGHTS completed runs of the job that ended before this one, the newest first."""
     found = await reader.runs(
-        RunFilter(job=row.job, status=(RunStatus.COMPLETED,), limit=_LOOKED_AT)
+        RunFilter(
+            job=row.job, status=(RunStatus.COMPLETED,), limit=_LOOKED_AT, own=True, brief=True
+        )
     )
     until = row.finished if row.finished is not None else clock.now_ms()
     nights = [

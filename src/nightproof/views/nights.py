@@ -1,0 +1,237 @@
+"""Nights as a calendar: for each job and date, whether it ran and whether it is as it should be.
+
+A night is the local date on which a run was due, in the zone of its job's schedule, or on
+which it began, where no schedule started it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import date, timedelta, tzinfo
+from zoneinfo import ZoneInfo
+
+from nightproof.errors import UsageError
+from nightproof.journal.listing import QUARTER_MS, RunGroup
+from nightproof.journal.protocol import Reader
+from nightproof.journal.records import RunFilter, RunRow
+from nightproof.journal.schedules import ScheduleRow
+from nightproof.model import clock
+from nightproof.model.states import RunStatus
+from nightproof.views.replicates import Replicates
+from nightproof.views.runs import view, word
+from nightproof.views.schedules import exactly, history, retired, timetable
+from nightproof.views.watch import own
+
+WORST = (
+    "failed", "missed", "interrupted", "parked", "drifted", "running", "cancelled", "due",
+    "completed", "skipped",
+)  # fmt: skip
+"""What a night is called that has several of these: the first."""
+_DAY_MS = 86_400_000
+_ROWS = 4000
+"""So many runs are read for a calendar; jobs with more are shown as the store counts them."""
+_OPEN = (RunStatus.RUNNING, RunStatus.PARKED)
+
+
+@dataclass(frozen=True, slots=True)
+class NightView:
+    """One night of a job; `status` is the worst of `counts`, "" where nothing was due and ran.
+
+    Statuses are those of runs, "interrupted" (running without a living process), "drifted"
+    (completed, and a replicate came out differently), "missed", "skipped" and "due". `run` is
+    the newest run with that status.
+    """
+
+    date: str
+    status: str
+    run: str
+    counts: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class JobNights:
+    """The nights of a job in its zone; `schedules` are the names of those that start it."""
+
+    job: str
+    zone: str
+    schedules: list[str]
+    nights: list[NightView]
+    last: NightView | None
+    """The last night that something was due in, or ran."""
+
+
+@dataclass(frozen=True, slots=True)
+class Calendar:
+    """Jobs by name, each with the same dates, the oldest first."""
+
+    dates: list[str]
+    zone: str
+    """The zone of jobs that no schedule starts."""
+    jobs: list[JobNights]
+
+
+@dataclass
+class _Job:
+    """What is collected of one job: per date, how many of each status and the newest of them."""
+
+    place: tzinfo | None
+    schedules: list[ScheduleRow]
+    nights: dict[date, dict[str, tuple[int, str]]] = field(default_factory=dict)
+    due: dict[str, date] = field(default_factory=dict)
+    """The nights of runs that a schedule started."""
+
+    def day(self, ms: int) -> date:
+        return clock.from_ms(ms).astimezone(self.place).date()
+
+    def add(self, day: date, status: str, count: int, run: str) -> None:
+        here = self.nights.setdefault(day, {})
+        known, newest = here.get(status, (0, ""))
+        here[status] = known + count, newest or run
+
+
+async def calendar(
+    reader: Reader,
+    *,
+    nights: int = 35,
+    job: str | None = None,
+    zone: str = "",
+    late: float = 3600.0,
+    replicates: Replicates | None = None,
+) -> Calendar:
+    """The last `nights` nights of every job that ran in them or is scheduled, or of one `job`.
+
+    `zone` is that of jobs without a schedule, "" for the zone of this machine; a night is
+    missed when nothing has begun `late` seconds after it was due.
+    """
+    here = place(zone)
+    scheduled = await reader.schedules()
+    now = clock.now_ms()
+    since = now - (nights + 1) * _DAY_MS
+    groups: dict[str, list[RunGroup]] = {}
+    for group in await reader.groups(since):
+        groups.setdefault(group.job, []).append(group)
+    wanted = sorted({*groups, *(row.job for row in scheduled)}) if job is None else [job]
+    jobs: dict[str, _Job] = {}
+    for name in wanted:
+        mine = [row for row in scheduled if row.job == name]
+        live = [row for row in mine if not retired(row, scheduled)] or mine
+        one = jobs[name] = _Job(_place_of(live, here), mine)
+        for row in mine:
+            await _fires(reader, one, row, scheduled, since, late)
+    limit = max(100, _ROWS // max(1, len(jobs)))
+    known = replicates or Replicates()
+    for name, one in jobs.items():
+        await _runs(reader, name, one, groups.get(name, []), since, limit, known)
+    return _calendar(jobs, nights, here)
+
+
+def place(zone: str) -> tzinfo | None:
+    """The zone of a name; None, that of this machine, where there is none of that name."""
+    try:
+        return ZoneInfo(zone) if zone else None
+    except (LookupError, ValueError, OSError):
+        return None
+
+
+def zone_name(here: tzinfo | None) -> str:
+    """What a zone is called."""
+    return str(here) if here is not None else f"{clock.now().astimezone():%Z}"
+
+
+def _place_of(rows: Sequence[ScheduleRow], here: tzinfo | None) -> tzinfo | None:
+    for row in rows:
+        try:
+            return timetable(row).place
+        except UsageError:
+            continue
+    return here
+
+
+async def _fires(
+    reader: Reader, one: _Job, row: ScheduleRow, scheduled: Sequence[ScheduleRow], since: int,
+    late: float,
+) -> None:  # fmt: skip
+    try:
+        fires = await history(reader, row, scheduled, since, late)
+    except UsageError:
+        return  # the schedule's page says why
+    for fire in fires:
+        if fire.state == "ran":
+            one.due[fire.run] = one.day(fire.at)
+        else:
+            one.add(one.day(fire.at), fire.state, 1, "")
+
+
+async def _runs(
+    reader: Reader, name: str, one: _Job, groups: list[RunGroup], since: int, limit: int,
+    replicates: Replicates,
+) -> None:  # fmt: skip
+    """Run by run, or as the store counts them, where there are more than `limit`."""
+    rows = await reader.runs(RunFilter(job=name, since=since, limit=limit, brief=True))
+    drifted = {
+        found.of: found.equal for found in reversed(await replicates.among(reader, rows))
+    }  # the newest outcome counts
+    drifted = {run: equal for run, equal in drifted.items() if not equal}
+    known = {row.name: row for row in rows}
+    if len(rows) < limit:
+        for row in rows:
+            if own(row):
+                status = "drifted" if row.name in drifted and _done(row) else word(view(row))
+                one.add(one.due.get(row.name) or one.day(row.created), status, 1, row.name)
+        return
+    gone = await _interrupted(reader, name)
+    for group in reversed(groups):
+        day = one.due.get(group.name) or one.day(group.quarter * QUARTER_MS)
+        status, count = str(group.status), group.count
+        left = gone.get(group.quarter, []) if group.status is RunStatus.RUNNING else []
+        if left:
+            one.add(day, "interrupted", len(left), left[0])
+            count -= len(left)
+        if count > 0:
+            one.add(day, status, count, group.name)
+    for run in drifted:
+        found = known.get(run) or await exactly(reader, run)
+        if found is not None and _done(found):
+            one.add(one.due.get(run) or one.day(found.created), "drifted", 1, run)
+
+
+def _done(row: RunRow) -> bool:
+    return row.status is RunStatus.COMPLETED
+
+
+async def _interrupted(reader: Reader, job: str) -> dict[int, list[str]]:
+    """The runs that their process has left, by the quarter of an hour that they began in."""
+    found: dict[int, list[str]] = {}
+    want = RunFilter(job=job, status=(RunStatus.RUNNING,), own=True, limit=-1, brief=True)
+    for row in await reader.runs(want):
+        if word(view(row)) == "interrupted":
+            found.setdefault(row.created // QUARTER_MS, []).append(row.name)
+    return found
+
+
+def _calendar(jobs: dict[str, _Job], nights: int, here: tzinfo | None) -> Calendar:
+    now = clock.now()
+    today = max(
+        (now.astimezone(one.place).date() for one in jobs.values()),
+        default=now.astimezone(here).date(),
+    )
+    dates = [today - timedelta(days=back) for back in reversed(range(nights))]
+    return Calendar(
+        [f"{day}" for day in dates],
+        zone_name(here),
+        [_job(name, one, dates) for name, one in jobs.items()],
+    )
+
+
+def _job(name: str, one: _Job, dates: Sequence[date]) -> JobNights:
+    shown = [_night(day, one.nights.get(day, {})) for day in dates]
+    last = next((night for night in reversed(shown) if night.status not in ("", "due")), None)
+    zone = zone_name(one.place)
+    return JobNights(name, zone, [row.name for row in one.schedules], shown, last)
+
+
+def _night(day: date, found: dict[str, tuple[int, str]]) -> NightView:
+    status = next((one for one in WORST if one in found), "")
+    counts = {one: found[one][0] for one in WORST if one in found}
+    return NightView(f"{day}", status, found[status][1] if status else "", counts)

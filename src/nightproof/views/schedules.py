@@ -1,0 +1,212 @@
+"""Schedules as the store knows them: when they are due, what ran, what was missed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import lru_cache
+from itertools import islice
+from typing import NamedTuple
+
+from nightproof.errors import NotFound, UsageError
+from nightproof.journal.protocol import Reader
+from nightproof.journal.records import RunRow
+from nightproof.journal.schedules import ScheduleRow
+from nightproof.model import clock
+from nightproof.model.timetable import Timetable
+from nightproof.views.runs import view, word
+from nightproof.views.values import iso
+
+WEEK = timedelta(days=7)
+"""A time that was missed longer ago is history."""
+SERVED_MS = 5 * 60_000
+"""A schedule that is served is seen every minute."""
+_LOOK_BACK = timedelta(days=40)
+_RETIRED_MS = 15 * 60_000
+_MOST = 50
+_DAY_MS = 86_400_000
+_AT_ITS_TIME_MS = 120_000
+
+
+class Fire(NamedTuple):
+    """One time that a schedule was due at, in milliseconds.
+
+    `state` is "ran", "missed", "skipped" (missed, and it is not caught up), or "due" where it
+    is not late yet.
+    """
+
+    at: int
+    run: str
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class FireView:
+    """What ran for one time.
+
+    `status` is the run's, or "missed", "skipped", "due", or "collected" where the run was
+    removed from the store.
+    """
+
+    at: str | None
+    run: str
+    status: str
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduleView:
+    """A schedule; `served` says whether some process looks after it now.
+
+    It is retired when others are served and it is not. `last` are the newest times it was
+    due at, the newest first, `missed` those of the last week for which nothing ran.
+    `problem` says why its times cannot be told.
+    """
+
+    schedule: str
+    job: str
+    target: str
+    tz: str
+    at: str
+    cron: str
+    if_missed: str
+    catch_up: int
+    since: str | None
+    seen: str | None
+    served: bool
+    retired: bool
+    problem: str
+    next: list[str]
+    last: list[FireView]
+    missed: list[str]
+
+
+async def schedules(
+    reader: Reader, *, late: float = 3600.0, coming: int = 3, past: int = 7
+) -> list[ScheduleView]:
+    """Every schedule that was ever served, by name; the next `coming` and the last `past` times.
+
+    A night is missed when nothing has begun `late` seconds after it was due.
+    """
+    rows = await reader.schedules()
+    return [await _view(reader, row, rows, late, coming, past) for row in rows]
+
+
+def retired(row: ScheduleRow, among: Sequence[ScheduleRow]) -> bool:
+    """Whether a schedule is not served any more, while others are."""
+    return max(one.seen for one in among) - row.seen > _RETIRED_MS
+
+
+def timetable(row: ScheduleRow) -> Timetable:
+    """When it is due."""
+    spec = json.loads(row.spec)
+    return Timetable(spec["tz"], spec.get("at") or "", spec.get("cron") or "")
+
+
+async def history(
+    reader: Reader, row: ScheduleRow, among: Sequence[ScheduleRow], first: int, late: float
+) -> list[Fire]:
+    """What became of the times from `first` (ms) until now, oldest first; the newest 3000.
+
+    Raises UsageError where its times cannot be told.
+    """
+    now = clock.now_ms()
+    until = min(now, row.seen) if retired(row, among) else now
+    due = _due(timetable(row), max(first, row.since + 1), until)
+    known = await reader.fires(row.name, first, now)
+    ran = {one.at: one.run for one in known if one.ran or one.contract is None}
+    skips = json.loads(row.spec).get("missed") == "skip"
+    newest = max(ran, default=0)
+    found = []
+    for at in sorted({*due, *ran}):
+        if at in ran:
+            state = "ran"
+        elif at > now - late * 1000:
+            state = "due"
+        else:
+            # What is skipped on purpose is over with the next night that takes place.
+            state = "skipped" if skips and at < newest else "missed"
+        found.append(Fire(at, ran.get(at, ""), state))
+    return found
+
+
+async def _view(
+    reader: Reader, row: ScheduleRow, among: Sequence[ScheduleRow], late: float, coming: int,
+    past: int,
+) -> ScheduleView:  # fmt: skip
+    now = clock.now_ms()
+    spec = json.loads(row.spec)
+    problem, upcoming = "", list[str]()
+    fires: list[Fire] = []
+    try:
+        times = timetable(row)
+        upcoming = [one.isoformat() for one in islice(times.fires(clock.now()), coming)]
+        since = clock.from_ms(max(row.since, now - int(_LOOK_BACK.total_seconds() * 1000)))
+        due = times.last(_MOST, since, clock.now()) if since < clock.now() else []
+        first = min(int(due[0].timestamp() * 1000) if due else now, now - _DAY_MS)
+        fires = await history(reader, row, among, first, late)
+    except UsageError as error:
+        problem = error.message
+    week = now - int(WEEK.total_seconds() * 1000)
+    gone = retired(row, among)
+    return ScheduleView(
+        schedule=row.name,
+        job=row.job,
+        target=row.target,
+        tz=spec["tz"],
+        at=spec.get("at") or "",
+        cron=spec.get("cron") or "",
+        if_missed=spec.get("missed") or "",
+        catch_up=spec.get("catchUp") or 0,
+        since=iso(row.since),
+        seen=iso(row.seen),
+        served=not gone and (now - row.seen < SERVED_MS or _at_its_time(row, fires)),
+        retired=gone,
+        problem=problem,
+        next=[] if gone else upcoming,
+        last=[await _fire(reader, one) for one in reversed(fires[-past:])],
+        missed=[str(iso(one.at)) for one in fires if one.state == "missed" and one.at >= week],
+    )
+
+
+def _at_its_time(row: ScheduleRow, fires: Sequence[Fire]) -> bool:
+    """Temporal starts what is due by itself, and is seen only then."""
+    begun = [one.at for one in fires if one.at <= clock.now_ms()]
+    return bool(begun) and 0 <= row.seen - begun[-1] < _AT_ITS_TIME_MS
+
+
+async def _fire(reader: Reader, one: Fire) -> FireView:
+    if one.state != "ran":
+        return FireView(iso(one.at), "", one.state)
+    row = await exactly(reader, one.run)
+    return FireView(iso(one.at), one.run, "collected" if row is None else word(view(row)))
+
+
+async def exactly(reader: Reader, name: str) -> RunRow | None:
+    """The run of exactly this name, None where there is none."""
+    try:
+        found = await reader.find(name)
+    except NotFound:
+        return None
+    return found if found is not None and found.name == name else None
+
+
+def _due(times: Timetable, first: int, until: int) -> list[int]:
+    """The due times from `first` to `until` (ms); days that are over are worked out once."""
+    found: list[int] = []
+    day = until // _DAY_MS
+    while day >= first // _DAY_MS and len(found) < 3000:
+        today = day >= clock.now_ms() // _DAY_MS
+        here = _of_day.__wrapped__(times, day) if today else _of_day(times, day)
+        found = [at for at in here if first <= at <= until] + found
+        day -= 1
+    return found
+
+
+@lru_cache(20_000)
+def _of_day(times: Timetable, day: int) -> tuple[int, ...]:
+    """The due times of a day in UTC, counted from the epoch, in milliseconds."""
+    begin = clock.from_ms(day * _DAY_MS) - timedelta(milliseconds=1)
+    end = begin + timedelta(days=1)
+    return tuple(int(one.timestamp() * 1000) for one in times.fires(begin, end))
