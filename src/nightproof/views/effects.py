@@ -29,10 +29,11 @@ class EffectView:
 
 async def effects(reader: Reader, run: RunRow | None = None) -> list[EffectView]:
     """The effects of a run, or of the whole store, oldest first."""
-    return [_view(row) for row in await reader.effects(None if run is None else run.id)]
+    return [effect_view(row) for row in await reader.effects(None if run is None else run.id)]
 
 
-def _view(row: EffectRow) -> EffectView:
+def effect_view(row: EffectRow) -> EffectView:
+    """A row of the ledger as it is listed."""
     return EffectView(
         key=row.key,
         effect=row.name,
