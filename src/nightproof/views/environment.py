@@ -1,20 +1,79 @@
-"""The environment that a run was last worked on in."""
+"""The environments that a run was worked on in."""
 
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from typing import Any
 
 from nightproof.blobs.protocol import Blobs
-from nightproof.errors import NotFound
+from nightproof.errors import BlobError, NotFound
 from nightproof.journal.protocol import Reader
 from nightproof.journal.records import RunRow
 from nightproof.model.states import Kind
-from nightproof.provenance.snapshot import Snapshot, read
+from nightproof.provenance.snapshot import Snapshot, differences, read
 from nightproof.provenance.snapshot.workers import Workers
-from nightproof.views.values import parsed
+from nightproof.views.noted import Noted
+from nightproof.views.values import iso, parsed
 
 _PAGE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class ItemView:
+    """One item of an environment; `part` is strict, numeric or host."""
+
+    part: str
+    item: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class DifferenceView:
+    """An item in which two environments differ; None where one does not have it."""
+
+    part: str
+    item: str
+    a: str | None
+    b: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotView:
+    """The digests of the environment of an attempt; `worker` where several worked on it."""
+
+    attempt: int | None
+    worker: str
+    at: str | None
+    strict: str
+    numeric: str
+    host: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeView:
+    """What had changed when an attempt began; `count` items, the first of which are listed."""
+
+    at: str | None
+    message: str
+    items: list[DifferenceView]
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class EnvironmentView:
+    """The environments of a run: all that were recorded, and the items of the last.
+
+    `lost` says why those items cannot be shown, "" where they can.
+    """
+
+    run: str
+    snapshots: list[SnapshotView]
+    items: list[ItemView]
+    lost: str
+    changes: list[ChangeView]
+    failures: list[str]
+    """Why an environment was not recorded."""
 
 
 async def environment(reader: Reader, blobs: Blobs, row: RunRow) -> Snapshot:
@@ -50,3 +109,68 @@ async def _workers(reader: Reader, row: RunRow) -> Workers:
             "Its attempts ended before it could be looked at, or an older nightproof made them.",
         )
     return found
+
+
+async def surroundings(
+    reader: Reader, blobs: Blobs, row: RunRow, noted: Noted | None = None
+) -> EnvironmentView:
+    """The environments of a run, whatever is on record of them."""
+    noted = noted or Noted()
+    await noted.advance(reader, row)
+    items, lost = [], ""
+    if noted.snapshots:
+        try:
+            found = read(await asyncio.to_thread(blobs.get, str(noted.snapshots[-1][1]["items"])))
+            items = _items(found)
+        except (BlobError, KeyError) as error:
+            lost = error.message if isinstance(error, BlobError) else "its items were not kept"
+    return EnvironmentView(
+        run=row.name,
+        snapshots=[_snapshot(at, note) for at, note in noted.snapshots],
+        items=items,
+        lost=lost,
+        changes=[_change(at, note) for at, note in noted.changes],
+        failures=noted.failures,
+    )
+
+
+def compared(a: Snapshot, b: Snapshot) -> list[DifferenceView]:
+    """The items in which two environments differ."""
+    pairs = (
+        ("strict", a.strict, b.strict),
+        ("numeric", a.numeric, b.numeric),
+        ("host", a.host, b.host),
+    )
+    return [
+        DifferenceView(part, one.item, one.a, one.b)
+        for part, mine, other in pairs
+        for one in differences(mine, other)
+    ]
+
+
+def _items(found: Snapshot) -> list[ItemView]:
+    parts = (("strict", found.strict), ("numeric", found.numeric), ("host", found.host))
+    return [
+        ItemView(part, name, str(value))
+        for part, its in parts
+        for name, value in sorted(its.items())
+    ]
+
+
+def _snapshot(at: int, note: dict[str, Any]) -> SnapshotView:
+    attempt = note.get("attempt")
+    return SnapshotView(
+        attempt if isinstance(attempt, int) else None,
+        str(note.get("worker") or ""),
+        iso(at),
+        *(str(note.get(name) or "") for name in ("strict", "numeric", "host")),
+    )
+
+
+def _change(at: int, note: dict[str, Any]) -> ChangeView:
+    listed = [
+        DifferenceView("", str(one.get("item")), one.get("a"), one.get("b"))
+        for one in note.get("items") or ()
+        if isinstance(one, dict)
+    ]
+    return ChangeView(iso(at), str(note.get("message", "")), listed, int(note.get("count") or 0))

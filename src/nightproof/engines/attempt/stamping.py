@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator
 from pathlib import Path, PurePath
 from typing import Any, NamedTuple
 
 from nightproof.config import keys_folder
-from nightproof.contract.patterns import PROMPT, uri_keys
+from nightproof.contract.named import dependencies
 from nightproof.engines.attempt.files import write_atomically
 from nightproof.engines.attempt.run import Run
 from nightproof.journal.protocol import Reader
@@ -44,8 +43,8 @@ async def stamp(run: Run) -> None:
     # What the journal is about to be asked for has to be in it.
     await run.ledger.lane.sync()
     journal = run.ledger.journal
-    dependencies = list(_dependencies(parse(run.row.contract), ""))
-    facts = await gather(journal, run.ledger.blobs, run.row, run.job.code, dependencies)
+    named = list(dependencies(parse(run.row.contract)))
+    facts = await gather(journal, run.ledger.blobs, run.row, run.job.code, named)
     names = {}
     for entry in await journal.entries(run.row.id, (Kind.ARTIFACT,)):
         note = json.loads(entry.output or b"{}")
@@ -97,33 +96,3 @@ def _write(
 def _name(given: str) -> str:
     """What a manifest calls an artifact: no folder of this machine is part of it."""
     return PurePath(given).name if PurePath(given).is_absolute() else given
-
-
-def _dependencies(value: Any, path: str, key: str = "") -> Iterator[dict[str, Any]]:
-    """The datasets, prompts and models that a contract names, where it names them."""
-    if isinstance(value, dict):
-        for uri_key, sha_key in uri_keys(value):
-            uri, sha256 = value[uri_key], value.get(sha_key)
-            if isinstance(uri, str) and isinstance(sha256, str):
-                where = path if uri_key == "uri" else f"{path}/{uri_key}"
-                # The engine has hashed it before the first step.
-                yield {
-                    "name": where, "uri": uri, "digest": {"sha256": sha256},
-                    "annotations": {"kind": "dataset", "label": "witnessed"},
-                }  # fmt: skip
-        if isinstance(version := value.get("pinnedVersion"), str):
-            yield {
-                "name": str(value.get("id", path)),
-                "annotations": {
-                    "kind": "model", "requested": version, "label": "unverified", "field": path,
-                },
-            }  # fmt: skip
-        for name, item in value.items():
-            yield from _dependencies(item, f"{path}/{name}", name)
-    elif isinstance(value, list):
-        for index, item in enumerate(value):
-            yield from _dependencies(item, f"{path}/{index}", key)
-    elif isinstance(value, str) and "rompt" in key and PROMPT.fullmatch(value):
-        yield {
-            "name": value, "annotations": {"kind": "prompt", "label": "asserted", "field": path},
-        }  # fmt: skip

@@ -1,0 +1,179 @@
+"""What a run delivered: each file as recorded, and what is there of it on this machine."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nightproof.errors import NotFound
+from nightproof.journal.protocol import Reader
+from nightproof.journal.records import RunRow
+from nightproof.model.states import Kind
+from nightproof.provenance.manifest.making import announced, manifest_of
+from nightproof.views import delivered, verdicts
+from nightproof.views.values import iso, parsed
+
+LISTED = 20_000
+"""Of so many deliveries of a run each is known; a run that has more shows the first."""
+LARGEST_MANIFEST = 256 << 10
+"""Bytes; a larger manifest is checked by the command only."""
+_LAST = 2**62
+
+
+@dataclass(frozen=True, slots=True)
+class ArtifactView:
+    """A file that a run delivered; `n` is its sequence number in the run's history.
+
+    `state` is what lies at `path` on this machine, by name and size alone: there, changed,
+    gone, or replaced where the run itself delivered another file there later. `manifest` is
+    where its manifest was written, None where it has none.
+    """
+
+    n: int
+    name: str
+    path: str
+    sha256: str
+    size: int | None
+    media_type: str | None
+    at: str | None
+    manifest: str | None
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class ArtifactPage:
+    """Some artifacts in the order of their delivery, out of `total` behind `skip`."""
+
+    items: list[ArtifactView]
+    total: int
+    skip: int
+    next: int | None
+    """The `skip` for more, None at the end."""
+
+
+@dataclass(frozen=True, slots=True)
+class ManifestView:
+    """What a manifest is found to be; `signature` is verified, unchecked, refused or none.
+
+    `state` is sound, wrong (`problems` say what is), gone, unchecked (it is large) or none.
+    """
+
+    state: str
+    path: str | None = None
+    signature: str | None = None
+    keyid: str | None = None
+    problems: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Recorded:
+    views: list[ArtifactView]
+    said: dict[str, Any] | None
+
+
+async def artifacts(reader: Reader, row: RunRow, skip: int = 0, limit: int = 100) -> ArtifactPage:
+    """What a run delivered."""
+    found = (await _recorded(reader, row)).views
+    items = found[skip : skip + limit]
+    more = skip + len(items)
+    shown = await asyncio.to_thread(lambda: [_looked_at(one) for one in items])
+    return ArtifactPage(shown, len(found), skip, more if more < len(found) else None)
+
+
+async def artifact(reader: Reader, row: RunRow, n: int) -> ArtifactView:
+    """One artifact of a run. Raises NotFound."""
+    # One entry is read, whatever else the run delivered.
+    entries = await reader.entries(row.id, (Kind.ARTIFACT,), n - 1, 1) if n <= _LAST else []
+    views = [_view(one.seq, one.at, parsed(one.output)) for one in entries if one.seq == n]
+    known = [view for view in views if view is not None]
+    if not known:
+        raise NotFound(
+            f"run {row.name} has no artifact {n}", f"`nightproof show {row.name}` lists them."
+        )
+    found = await _recorded(reader, row)
+    by_number = {one.n: one for one in found.views}
+    return await asyncio.to_thread(_looked_at, by_number.get(n, known[0]))
+
+
+async def manifest(
+    reader: Reader, row: RunRow, one: ArtifactView, content: bytes | None
+) -> ManifestView:
+    """What an artifact's manifest is found to be, without its list of steps.
+
+    `content` are the artifact's bytes where they are at hand.
+    """
+    if one.manifest is None:
+        return ManifestView("none")
+    found = await _recorded(reader, row)
+    return await asyncio.to_thread(_checked, one, content, found.said or {})
+
+
+def _checked(one: ArtifactView, content: bytes | None, said: dict[str, Any]) -> ManifestView:
+    assert one.manifest is not None
+    try:
+        with delivered.regular(one.manifest) as descriptor:
+            data = delivered.beginning(descriptor, LARGEST_MANIFEST + 1)
+    except delivered.Undelivered as error:
+        return ManifestView("gone", one.manifest, problems=(error.reason,))
+    if len(data) > LARGEST_MANIFEST:
+        return ManifestView("unchecked", one.manifest)
+    verdict = verdicts.Verdict(Path(one.path), Path(one.manifest))
+    verdicts.against(verdict, data, content, said, None, None)
+    problems = tuple(f"{p.where}: {p.message}" if p.where else p.message for p in verdict.problems)
+    checked = verdict.checked
+    return ManifestView(
+        "wrong" if problems else "sound",
+        one.manifest,
+        checked.signature if checked else None,
+        (checked.keyid or None) if checked else None,
+        problems,
+    )
+
+
+async def _recorded(reader: Reader, row: RunRow) -> _Recorded:
+    entries = await reader.entries(row.id, (Kind.ARTIFACT,), limit=LISTED)
+    views = [_view(entry.seq, entry.at, parsed(entry.output)) for entry in entries]
+    found = [view for view in views if view is not None]
+    # They are written when everything has been delivered.
+    said = await announced(reader, row.id, entries[-1].seq) if entries else None
+    last = {one.path: one.n for one in found}
+    taken = set(last)
+    whole = [
+        _with(
+            one,
+            manifest_of(one.path, one.sha256, said, taken) if last[one.path] == one.n else None,
+            "" if last[one.path] == one.n else "replaced",
+        )
+        for one in found
+    ]
+    return _Recorded(whole, said)
+
+
+def _view(n: int, at: int, note: Any) -> ArtifactView | None:
+    if not isinstance(note, dict) or not note.get("path") or not note.get("sha256"):
+        return None
+    size, media = note.get("size"), note.get("mediaType")
+    return ArtifactView(
+        n=n,
+        name=str(note.get("name") or note["path"]),
+        path=str(note["path"]),
+        sha256=str(note["sha256"]),
+        size=size if isinstance(size, int) else None,
+        media_type=media if isinstance(media, str) else None,
+        at=iso(at),
+        manifest=None,
+        state="",
+    )
+
+
+def _with(one: ArtifactView, manifest: str | None, state: str) -> ArtifactView:
+    return ArtifactView(
+        one.n, one.name, one.path, one.sha256, one.size, one.media_type, one.at, manifest, state
+    )
+
+
+def _looked_at(one: ArtifactView) -> ArtifactView:
+    state = one.state or delivered.glance(one.path, one.size)
+    return _with(one, one.manifest, state)

@@ -1,0 +1,158 @@
+"""Files that runs delivered, as they lie on this machine now: read with care, and verified.
+
+The journal says what a file was. What lies there now may be anything: another file, a link,
+a pipe that never answers, a file that changes while it is read. Bytes leave this module only
+where their sha256 is the recorded one.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from hashlib import sha256
+from pathlib import Path
+
+from nightproof.errors import NotFound
+
+LARGEST = 8 << 30
+"""Bytes; a larger file is not read."""
+_PIECE = 1 << 18
+_HOLD_OPEN = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
+
+THERE, CHANGED, GONE = "there", "changed", "gone"
+
+
+class Undelivered(NotFound):
+    """A file is not, or not any more, what the run delivered.
+
+    `state` is changed or gone, `reason` why in a few words.
+    """
+
+    def __init__(self, state: str, message: str, hint: str = "", reason: str = "") -> None:
+        super().__init__(message, hint)
+        self.state = state
+        self.reason = reason or message
+
+
+def glance(path: str, size: int | None) -> str:
+    """What is at a path without looking into it: there, changed or gone."""
+    try:
+        found = os.lstat(path)
+    except (OSError, ValueError):
+        return GONE
+    fits = stat.S_ISREG(found.st_mode) and size in (None, found.st_size)
+    return THERE if fits else CHANGED
+
+
+@contextmanager
+def regular(path: str, follow: bool = False) -> Iterator[int]:
+    """A file opened for reading, as a descriptor. Raises Undelivered for all that is none.
+
+    Nothing else is ever opened: a device may act on it, a pipe would wait for a writer.
+    With `follow` a symbolic link in its place counts as what it leads to.
+    """
+    try:
+        before = Path(path).stat(follow_symlinks=follow)
+        if not stat.S_ISREG(before.st_mode):
+            what = "a symbolic link" if stat.S_ISLNK(before.st_mode) else "no file"
+            raise _changed(f"there is {what} in its place")
+        descriptor = os.open(path, _HOLD_OPEN | (0 if follow else os.O_NOFOLLOW))
+    except (OSError, ValueError) as error:
+        raise _gone(error) from None
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise _changed("there is no file in its place")
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def content(path: str, digest: str, size: int | None, most: int) -> bytes:
+    """The bytes of a delivered file of at most `most` bytes, verified; blocks.
+
+    Raises Undelivered where they are not what was delivered, or are more.
+    """
+    with regular(path) as descriptor:
+        _sized(descriptor, size, most)
+        data = b"".join(_read(descriptor, most))
+    if sha256(data).hexdigest() != digest:
+        raise _changed("its sha256 is another")
+    return data
+
+
+def pieces(path: str, digest: str, size: int | None) -> Iterator[bytes]:
+    """A delivered file in pieces; it is read once before the first, and verified; blocks.
+
+    A file that is changed in between ends in Undelivered before its last piece. Raises
+    Undelivered at the first piece where it is not what was delivered.
+    """
+    with regular(path) as descriptor:
+        _sized(descriptor, size, LARGEST)
+        if _hashed(descriptor) != digest:
+            raise _changed("its sha256 is another")
+        os.lseek(descriptor, 0, os.SEEK_SET)
+        hasher, held = sha256(), b""
+        for piece in _read(descriptor, LARGEST):
+            if held:
+                yield held
+            hasher.update(piece)
+            held = piece
+        if hasher.hexdigest() != digest:
+            raise _changed("it changed while it was read")
+        yield held
+
+
+def whole(path: str) -> bytes:
+    """A file's bytes, whatever they are. Raises Undelivered for what is no file; blocks."""
+    with regular(path, follow=True) as descriptor:
+        return b"".join(_read(descriptor, LARGEST))
+
+
+def beginning(descriptor: int, most: int) -> bytes:
+    """Up to `most` bytes of an opened file. Raises Undelivered; blocks."""
+    return b"".join(_read(descriptor, most - 1))
+
+
+def _sized(descriptor: int, size: int | None, most: int) -> None:
+    found = os.fstat(descriptor).st_size
+    if size is not None and found != size:
+        raise _changed(f"it has {found:,} bytes, the run delivered {size:,}")
+    if found > most:
+        raise _changed(f"it has {found:,} bytes, more than the {most:,} that are read")
+
+
+def _hashed(descriptor: int) -> str:
+    hasher = sha256()
+    for piece in _read(descriptor, LARGEST):
+        hasher.update(piece)
+    return hasher.hexdigest()
+
+
+def _read(descriptor: int, most: int) -> Iterator[bytes]:
+    """A file that grows as it is read, or that has no end, ends with one byte too many."""
+    left = most + 1
+    try:
+        while left > 0 and (piece := os.read(descriptor, min(_PIECE, left))):
+            left -= len(piece)
+            yield piece
+    except OSError as error:
+        raise _gone(error) from None
+
+
+def _gone(error: OSError | ValueError) -> Undelivered:
+    reason = str(error.strerror) if isinstance(error, OSError) else "its path is none"
+    if isinstance(error, FileNotFoundError | NotADirectoryError):
+        hint = "It may lie on the machine that the run was worked on, or have been moved."
+        return Undelivered(GONE, "this file is not on this machine", hint, reason)
+    return Undelivered(GONE, f"this file cannot be read: {reason}", "", reason)
+
+
+def _changed(why: str) -> Undelivered:
+    return Undelivered(
+        CHANGED,
+        f"this file is no longer what the run delivered: {why}",
+        "`nightproof verify RUN` compares all files of a run with its journal.",
+        why,
+    )
