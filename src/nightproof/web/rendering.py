@@ -13,6 +13,8 @@ from markupsafe import Markup, escape
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
+from nightproof.web.assets import asset
+from nightproof.web.drawing import epoch, shares, spark_lines
 from nightproof.web.site import site_of
 
 _ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])")
@@ -113,9 +115,12 @@ def environment() -> Environment:
         lstrip_blocks=True,
     )
     made.filters.update(
-        clean=clean, cut=cut, pretty=pretty, when=when, duration=duration, size=size, number=number
-    )
-    made.globals.update(url=url, escape=escape)
+        clean=clean, cut=cut, pretty=pretty, when=when, duration=duration, size=size, number=number,
+        epoch=epoch,
+    )  # fmt: skip
+    made.globals.update(
+        url=url, escape=escape, asset=asset, shares=shares, spark_lines=spark_lines,
+    )  # fmt: skip
     return made
 
 

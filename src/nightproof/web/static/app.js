@@ -1,0 +1,234 @@
+// What pages do beyond links and forms: times in the viewer's zone, news from the journal,
+// charts, the grid of a map, buttons that copy, files that are dropped. Every page works without.
+"use strict";
+(() => {
+  const body = document.body;
+  const main = () => document.getElementById("main");
+
+  // Times are written in UTC; the title keeps that.
+  const form = (extra) => new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short",
+    hour: "2-digit", minute: "2-digit", hourCycle: "h23", ...extra });
+  const near = form({}), far = form({ year: "numeric" });
+  const exact = form({ second: "2-digit" }), named = form({ year: "numeric", second: "2-digit", timeZoneName: "short" });
+  function localise(root) {
+    for (const time of root.querySelectorAll("time[datetime]")) {
+      const at = new Date(time.dateTime);
+      if (Number.isNaN(at.getTime())) continue;
+      const old = Math.abs(Date.now() - at) > 180 * 86400e3;
+      const shown = time.closest("[data-exact]") ? exact : old ? far : near;
+      time.textContent = shown.format(at).replace(",", "");
+      time.title = `${named.format(at)} · ${time.dateTime}`;
+    }
+  }
+
+  // A region that does not scroll needs no place in the order of the Tab key.
+  function regions(root) {
+    for (const one of root.querySelectorAll(".scroll")) one.tabIndex = one.scrollWidth > one.clientWidth || one.scrollHeight > one.clientHeight ? 0 : -1;
+  }
+
+  const colour = (name) => getComputedStyle(body).getPropertyValue(`--${name}`).trim();
+  const drawn = new WeakMap();
+
+  // Charts: uPlot is fetched by the first page that has one.
+  let library;
+  const uplot = () => library ??= new Promise((done, failed) => {
+    const script = document.createElement("script");
+    script.src = body.dataset.charts;
+    script.onload = () => done(window.uPlot);
+    script.onerror = failed;
+    document.head.append(script);
+  });
+  async function chart(place) {
+    const text = place.dataset.chart, key = text + colour("bg");
+    const before = drawn.get(place);
+    if (before?.key === key) return;
+    const data = JSON.parse(text), known = { key };
+    drawn.set(place, known);
+    const Plot = await uplot();
+    if (drawn.get(place) !== known) return;
+    before?.plot?.destroy();
+    const ink = colour("muted"), line = { stroke: colour("line"), width: 1 };
+    const day = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short" });
+    const axis = { stroke: ink, grid: line, ticks: { ...line, size: 5 }, font: `11px ${colour("sans")}`, labelFont: `11px ${colour("sans")}` };
+    const bars = data.kind === "bars";
+    const unit = data.unit ? ` ${data.unit}` : "";
+    const number = new Intl.NumberFormat("en-GB", { maximumSignificantDigits: 4 });
+    const hues = ["running", "parked", "drifted", "completed", "failed", "quiet"];
+    const series = data.series.map((one, n) => {
+      const hue = colour(one.status ?? hues[n % hues.length]);
+      return {
+        label: one.label, stroke: hue, width: data.kind === "points" ? 0 : 1.6, spanGaps: false,
+        fill: bars ? hue : undefined, dash: one.dash ? [5, 4] : undefined,
+        paths: bars ? Plot.paths.bars({ size: [0.7, 26] }) : data.kind === "points" ? () => null : undefined,
+        points: { show: data.kind === "points" || Boolean(one.points) || (!bars && data.x.length < 40), size: 5, fill: hue },
+        value: (_, v) => v == null ? "–" : number.format(v) + unit,
+      };
+    });
+    const span = data.x.at(-1) - data.x[0], dated = data.time && span > 2 * 86400;
+    const edge = data.x.length < 2 ? (data.time ? 43200 : 1) : bars ? (0.6 * span) / (data.x.length - 1) : span * 0.01;
+    known.plot = new Plot({
+      width: Math.max(200, place.clientWidth - 24), height: data.height ?? 190, cursor: { drag: { x: false, y: false } },
+      scales: { x: { time: Boolean(data.time), range: [data.x[0] - edge, data.x.at(-1) + edge] },
+        y: bars || data.zero ? { range: (_, low, high) => [Math.min(0, low ?? 0), (high || 1) * 1.08] } : {} },
+      axes: [{ ...axis, ...(dated ? { values: (_, all) => all.map((v) => day.format(v * 1000)), incrs: [1, 2, 7, 14, 30, 61, 91, 182, 365].map((n) => n * 86400) } : {}) }, { ...axis, size: 56, values: (_, all) => all.map((v) => number.format(v)) }],
+      series: [{ label: data.x_label ?? "x", value: data.time ? (_, v) => v == null ? "–" : near.format(v * 1000).replace(",", "") : undefined }, ...series],
+    }, [data.x, ...data.series.map((one) => one.values)], place);
+    sizes.observe(place);
+  }
+
+  // The grid of a map: a cell an item; done is filled, failed crossed, what is open a frame.
+  async function cells(canvas, again) {
+    const { cells: src, states, total, href } = canvas.dataset, wide = canvas.clientWidth;
+    const key = JSON.stringify([src, states, total, colour("bg"), wide]), before = drawn.get(canvas);
+    if (!wide || (before?.key === key && !(src && again))) return;
+    const data = { states: states ?? "", total: Number(total) || 0, href }, known = { key, data };
+    drawn.set(canvas, known);
+    if (src) {
+      const answer = await fetch(src).catch(() => null);
+      if (!answer?.ok || drawn.get(canvas) !== known) return;
+      Object.assign(data, await answer.json());
+    }
+    const count = Math.max(data.total, data.states.length);
+    const size = Math.max(wide < 600 ? 1 : 2, Math.min(16, Math.floor(Math.sqrt((wide * 400) / Math.max(1, count)))));
+    const columns = Math.max(1, Math.floor(wide / size)), rows = Math.ceil(count / columns);
+    const scale = window.devicePixelRatio || 1, gap = size > 7 ? 2 : size > 3 ? 1 : 0, side = size - gap;
+    Object.assign(known, { size, columns, count });
+    canvas.width = wide * scale;
+    canvas.height = rows * size * scale;
+    canvas.classList.toggle("links", Boolean(href));
+    const pen = canvas.getContext("2d");
+    pen.scale(scale, scale);
+    const each = (want, draw) => {
+      for (let n = 0; n < count; n++) if ((data.states[n] ?? ".") === want || (want === "." && !"dfr".includes(data.states[n] ?? "."))) draw((n % columns) * size, Math.floor(n / columns) * size);
+    };
+    pen.fillStyle = colour("completed");
+    pen.globalAlpha = 0.5;
+    each("d", (x, y) => pen.fillRect(x, y, side, side));
+    pen.fillStyle = pen.strokeStyle = colour("quiet");
+    each(".", (x, y) => side > 5 ? pen.strokeRect(x + 0.5, y + 0.5, side - 1, side - 1) : pen.fillRect(x, y, Math.max(1, side / 2), Math.max(1, side / 2)));
+    pen.globalAlpha = 1;
+    pen.fillStyle = colour("running");
+    each("r", (x, y) => pen.fillRect(x, y + side / 3, side, side / 3));
+    pen.fillStyle = colour("failed");
+    pen.strokeStyle = colour("on");
+    pen.lineWidth = side > 9 ? 1.6 : 1.1;
+    each("f", (x, y) => {
+      if (side < 5) { pen.fillRect(x - 1, y - 1, side + 2, side + 2); return; }
+      pen.fillRect(x, y, side, side);
+      pen.beginPath();
+      pen.moveTo(x + side * 0.25, y + side * 0.25); pen.lineTo(x + side * 0.75, y + side * 0.75);
+      pen.moveTo(x + side * 0.75, y + side * 0.25); pen.lineTo(x + side * 0.25, y + side * 0.75);
+      pen.stroke();
+    });
+    sizes.observe(canvas);
+  }
+  function under(canvas, event) {
+    const known = drawn.get(canvas);
+    if (!known?.size) return null;
+    const column = Math.floor(event.offsetX / known.size), n = Math.floor(event.offsetY / known.size) * known.columns + column;
+    return column < known.columns && n >= 0 && n < known.count ? { n, ...known } : null;
+  }
+  document.addEventListener("mousemove", (event) => {
+    const canvas = event.target.closest?.("canvas.grid");
+    const found = canvas && under(canvas, event);
+    if (found) canvas.title = `${(found.n + 1).toLocaleString("en-GB")}: ${{ d: "done", f: "failed", r: "running" }[found.data.states[found.n]] ?? "open"}`;
+  });
+
+  const sizes = new ResizeObserver((all) => {
+    for (const { target } of all) {
+      if (target.matches("canvas")) cells(target);
+      else drawn.get(target)?.plot?.setSize({ width: Math.max(200, target.clientWidth - 24), height: drawn.get(target).plot.height });
+    }
+  });
+  function draw(again) {
+    document.querySelectorAll("[data-chart]").forEach(chart);
+    document.querySelectorAll("canvas.grid").forEach((one) => cells(one, again));
+    regions(document);
+  }
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => draw());
+  addEventListener("resize", () => regions(document));
+
+  document.addEventListener("click", async (event) => {
+    const button = event.target.closest?.("[data-copy]");
+    if (button) {
+      const label = button.dataset.label ??= button.textContent;
+      const copied = await navigator.clipboard?.writeText(button.dataset.copy).then(() => true, () => false);
+      if (!copied) getSelection().selectAllChildren(button.previousElementSibling ?? button);
+      button.textContent = copied ? "Copied" : "Selected";
+      setTimeout(() => { button.textContent = label; }, 1500);
+    }
+    const canvas = event.target.closest?.("canvas.grid");
+    const found = canvas && under(canvas, event);
+    if (found?.data.href) location.href = found.data.href + found.n;
+  });
+
+  // News: the journal's event stream says that something changed, then the page is asked again.
+  let source, last = "", pause = 1000, again, asking = false, more = false, dirty = false, held = false;
+  const badge = document.getElementById("live");
+  function say(kind, text) {
+    if (badge.textContent === text) return;
+    badge.className = kind;
+    badge.textContent = text;
+  }
+  const busy = () => dirty || document.querySelector("dialog[open]");
+  document.addEventListener("input", (event) => {
+    if (event.target.closest("#main form")) dirty = true;
+  });
+  document.addEventListener("reset", () => { dirty = false; if (held) refresh(); });
+  async function refresh() {
+    held = Boolean(busy());
+    if (held) return say("held", "news wait while you edit");
+    if (asking) { more = true; return; }
+    asking = true;
+    try {
+      const answer = await fetch(location.pathname + location.search, { headers: { Accept: "text/html" }, cache: "no-store" });
+      if (answer.redirected || answer.status === 401) return location.reload();
+      const text = await answer.text();
+      if ((answer.ok || answer.status === 404) && !busy()) {
+        await htmx.swap({ text, sourceElement: main(), target: "#main", select: "#main", swap: "outerMorph" });
+        draw(true);
+        document.dispatchEvent(new CustomEvent("np:shown"));
+      }
+    } catch { /* the stream notices when the server is back, and asks again */ } finally {
+      asking = false;
+      if (more) { more = false; refresh(); }
+    }
+  }
+  function listen() {
+    clearTimeout(again);
+    source?.close();
+    source = null;
+    if (!body.dataset.live || document.hidden) return;
+    const at = new URL(body.dataset.live, location.href);
+    at.searchParams.set(last ? "last" : "since", last || body.dataset.since);
+    source = new EventSource(at);
+    source.onopen = () => { pause = 1000; if (!held) say("", "live"); };
+    source.addEventListener("changed", (event) => {
+      last = event.lastEventId || last;
+      body.dispatchEvent(new CustomEvent("np:changed"));
+    });
+    source.onerror = () => {
+      say("away", "reconnecting");
+      if (source?.readyState !== EventSource.CLOSED) return;
+      again = setTimeout(listen, pause * (0.75 + Math.random() / 2));
+      pause = Math.min(30000, pause * 2);
+    };
+  }
+  body.addEventListener("np:changed", refresh);
+  // A browser opens six connections to a host: a page that is not seen gives its one back.
+  document.addEventListener("visibilitychange", listen);
+  addEventListener("pagehide", () => source?.close());
+  addEventListener("pageshow", (event) => { if (event.persisted) { refresh(); listen(); } });
+
+  // What scripts have added to the page stays where the page is changed.
+  document.addEventListener("htmx:before:swap", (event) => event.detail.tasks.forEach((task) => localise(task.fragment)));
+  htmx.registerExtension("nightproof", { htmx_before_morph_attr: (element, { attrName }) =>
+    !((element.tagName === "DETAILS" && attrName === "open") || (element.tagName === "CANVAS" && ["width", "height", "title", "class"].includes(attrName)) || (attrName === "tabindex" && element.className === "scroll")) });
+
+  // Nights without a schedule are dated in the zone of whoever looks.
+  document.cookie = `tz=${Intl.DateTimeFormat().resolvedOptions().timeZone}; path=/; samesite=strict; max-age=31536000`;
+  localise(document);
+  draw();
+  document.dispatchEvent(new CustomEvent("np:shown"));
+  listen();
+})();
