@@ -95,6 +95,7 @@ def test_drift_is_exit_3(np, drifting):
     document = shown.json
     assert list(document) == [
         "a", "b", "drift", "verdicts", "cause", "evidence", "firstDivergence", "reasons",
+        "results", "normalisers", "otherCode",
     ]  # fmt: skip
     assert list(document["verdicts"]) == [
         "input", "code", "environment", "context", "model", "sampling",

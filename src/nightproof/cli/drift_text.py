@@ -12,7 +12,7 @@ from nightproof.drift.compare import Comparison, Divergence
 from nightproof.drift.showing import SideBySide
 from nightproof.drift.verdict import CONSISTENT, NOT_TESTABLE, Evidence, Judgement
 from nightproof.journal.records import RunRow
-from nightproof.views.drift import name
+from nightproof.views.comparison import name
 from nightproof.views.values import iso
 
 DIGEST = 23

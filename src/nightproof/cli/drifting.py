@@ -14,7 +14,9 @@ from nightproof.errors import NightproofError, UsageError
 from nightproof.journal.protocol import Reader
 from nightproof.journal.records import RunRow
 from nightproof.views import open_run
-from nightproof.views.drift import DriftView, drift, normalise_names
+from nightproof.views.comparison import DriftView
+from nightproof.views.documents import plain
+from nightproof.views.drift import drift, normalise_names
 
 DRIFT = 3
 """The exit code where runs differ."""
@@ -32,7 +34,7 @@ def diff(session: Session, a: str, b: str) -> int:
 
     found = asyncio.run(look())
     if session.json:
-        emit(found.document())
+        emit(plain(found.document()))
     else:
         print("\n".join(told(found.comparison, found.judgement)))
     return DRIFT if found.comparison.drift else 0

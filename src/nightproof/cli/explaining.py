@@ -24,7 +24,9 @@ from nightproof.errors import UsageError
 from nightproof.journal.protocol import Reader
 from nightproof.journal.records import RunRow, UseBlob
 from nightproof.views import open_run
-from nightproof.views.drift import DriftView, drift, name
+from nightproof.views.comparison import DriftView, name
+from nightproof.views.documents import plain
+from nightproof.views.drift import drift
 
 
 class Options(NamedTuple):
@@ -59,7 +61,7 @@ def explain(session: Session, a: str, b: str, options: Options) -> int:
 
     view, found = asyncio.run(look())
     document = {
-        **view.document(),
+        **plain(view.document()),
         "experiments": [one.document() for one in found.experiments],
         "remarks": found.remarks,
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from nightproof.drift.compare import Comparison, Divergence
 from nightproof.drift.showing import SideBySide
-from nightproof.views.drift import DriftView, name
+from nightproof.views.comparison import DriftView, name
 
 _WHAT = {
     "inputs": "it was given something else",

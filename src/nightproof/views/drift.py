@@ -4,71 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from nightproof.blobs.protocol import Blobs
-from nightproof.drift.compare import Comparison, Divergence, Side, compare
+from nightproof.drift.compare import Comparison, compare
 from nightproof.drift.normalise import Normaliser
 from nightproof.drift.statistics import CONFIDENCE, TARGET, trials_needed, upper_bound
-from nightproof.drift.verdict import Judgement, judge
+from nightproof.drift.verdict import judge
 from nightproof.journal.protocol import Reader
 from nightproof.journal.records import RunRow
 from nightproof.model.states import Kind
+from nightproof.views.comparison import DriftView, given, name
 from nightproof.views.values import parsed
 
 _EARLY = 50
 """What a job declares is among the first so many events of its runs."""
-
-
-@dataclass(frozen=True, slots=True)
-class DriftView:
-    """A comparison and the verdicts on it."""
-
-    comparison: Comparison
-    judgement: Judgement
-
-    def document(self) -> dict[str, Any]:
-        """The document of ``diff --json``.
-
-        `firstDivergence` is a difference before normalising where none is left after
-        it: then its normalised digests are equal, and `drift` is false. Its `runs` are
-        child runs where it lies in one. `reasons` says why a cause is not testable.
-        """
-        found = self.comparison
-        return {
-            "a": found.a.run.name,
-            "b": found.b.run.name,
-            "drift": found.drift,
-            "verdicts": self.judgement.verdicts,
-            "cause": self.judgement.cause,
-            "evidence": [one._asdict() for one in self.judgement.evidence],
-            "firstDivergence": _divergence(found.innermost),
-            "reasons": self.judgement.reasons,
-        }
-
-
-def _divergence(inner: Comparison) -> dict[str, Any] | None:
-    found = inner.first or inner.first_raw
-    if found is None:
-        return None
-    return {
-        "step": name(found),
-        "key": found.key,
-        "a": _side(found.a),
-        "b": _side(found.b),
-        "runs": {"a": inner.a.run.name, "b": inner.b.run.name},
-    }
-
-
-def name(found: Divergence) -> str:
-    """A step by its name; what is no step says what it is."""
-    if found.kind == "result":
-        return "result"
-    return found.step if found.kind in ("step", "effect") else f"{found.kind} {found.step}"
-
-
-def _side(side: Side | None) -> dict[str, str] | None:
-    return None if side is None else {"raw": side.raw, "normalised": side.normalised}
 
 
 async def drift(
@@ -80,7 +29,7 @@ async def drift(
 ) -> DriftView:
     """Compare run `b` with run `a` and judge; raises what `compare` raises."""
     found = await compare(reader, blobs, a, b, rules)
-    return DriftView(found, await judge(reader, blobs, found))
+    return DriftView(found, await judge(reader, blobs, found), await given(reader, found))
 
 
 @dataclass(frozen=True, slots=True)
