@@ -16,6 +16,7 @@ from nightproof.journal.records import RunFilter
 from nightproof.model.states import RunStatus
 from nightproof.views import ItemView, RunSummary, RunView, documents
 from nightproof.views.documents import plain
+from nightproof.views.listing import RunPage
 
 if TYPE_CHECKING:
     from nightproof.views.watch import OutputView, WatchView
@@ -42,7 +43,7 @@ def runs(session: Session, job: str | None, status: Sequence[str], limit: int) -
         if word not in known:
             raise UsageError(f"--status {word} is no status", f"Known: {', '.join(known)}.")
     want = RunFilter(job=job, status=tuple(known[word] for word in status), limit=limit)
-    found = documents.Runs([], None)
+    found = RunPage([], None)
     try:
         found = asyncio.run(documents.runs(opened(session), want))
     except NotFound as error:

@@ -19,15 +19,14 @@ from nightproof.journal.protocol import Reader
 from nightproof.journal.records import RunFilter, RunRow
 from nightproof.provenance.snapshot import Snapshot
 from nightproof.views import (
-    EffectView,
     ItemView,
     Line,
     QuotaView,
     RunSummary,
-    RunView,
 )
 from nightproof.views.environment import environment as snapshot_of
 from nightproof.views.environment import workers as workers_of
+from nightproof.views.listing import RunPage, listed
 from nightproof.views.watch import WatchView, watch
 from nightproof.views.witness import WitnessView
 from nightproof.views.witness import witness as witness_of
@@ -60,21 +59,9 @@ def camel(name: str) -> str:
     return first + "".join(part.capitalize() for part in rest)
 
 
-@dataclass(frozen=True, slots=True)
-class Runs:
-    """Runs, the newest first."""
-
-    runs: list[RunView]
-    next: int | None
-    """What to give as `before` for older ones; null at the end."""
-
-
-async def runs(reader: Reader, want: RunFilter) -> Runs:
-    """``runs --json``."""
-    rows = await reader.runs(want._replace(limit=want.limit + 1, brief=True))
-    shown = rows[: want.limit]
-    more = shown[-1].id if shown and len(rows) > len(shown) else None
-    return Runs([views.view(row) for row in shown], more)
+async def runs(reader: Reader, want: RunFilter, standing: str = "") -> RunPage:
+    """``runs --json``; `standing` as :func:`nightproof.views.listing.listed` has it."""
+    return await listed(reader, want, standing)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,19 +118,6 @@ async def log(reader: Reader, row: RunRow, *, steps: bool, limit: int) -> Log:
     lines = await views.timeline(reader, row, steps=steps)
     earlier = max(0, len(lines) - limit)
     return Log(row.name, lines[earlier:], earlier)
-
-
-@dataclass(frozen=True, slots=True)
-class RunEffects:
-    """What a run announced to do to the world, oldest first."""
-
-    run: str
-    effects: list[EffectView]
-
-
-async def run_effects(reader: Reader, row: RunRow) -> RunEffects:
-    """The effects of a run."""
-    return RunEffects(row.name, await views.effects(reader, row))
 
 
 @dataclass(frozen=True, slots=True)

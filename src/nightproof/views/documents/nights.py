@@ -1,0 +1,46 @@
+"""Documents of jobs over many nights."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from nightproof.journal.protocol import Reader
+from nightproof.views.attention import NeedView
+from nightproof.views.schedules import ScheduleView
+from nightproof.views.values import iso
+
+
+@dataclass(frozen=True, slots=True)
+class JobView:
+    """A job that has runs of its own: no child runs and no replicates are counted."""
+
+    job: str
+    runs: int
+    latest: str | None
+    """When the newest of them was created."""
+
+
+@dataclass(frozen=True, slots=True)
+class Jobs:
+    """The jobs of the store, by name."""
+
+    jobs: list[JobView]
+
+
+async def jobs(reader: Reader) -> Jobs:
+    """The jobs that have runs."""
+    return Jobs([JobView(one.job, one.runs, iso(one.latest)) for one in await reader.jobs()])
+
+
+@dataclass(frozen=True, slots=True)
+class Schedules:
+    """Every schedule that was ever served, by name."""
+
+    schedules: list[ScheduleView]
+
+
+@dataclass(frozen=True, slots=True)
+class Attention:
+    """What needs a person, the most urgent first."""
+
+    needs: list[NeedView]
