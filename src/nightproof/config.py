@@ -89,6 +89,10 @@ class Settings:
     and as files ``&ca=…&cert=…&key=…``. An API key is in ``NIGHTPROOF_TEMPORAL_API_KEY``."""
     temporal_key: str = ""
     """The file with the keys that encrypt what Temporal is given; "" for none."""
+    public_url: str = ""
+    """Where people open the dashboard behind a proxy: ``https://nights.example.com``.
+
+    It then asks for a login, wherever it listens."""
     timezone: str = "UTC"
     """The zone of local times in isolated attempts (``--isolate``): a name like ``Europe/Berlin``."""
 
@@ -109,6 +113,11 @@ class Settings:
         for name in ("engine", "temporal", "temporal_key"):
             if not isinstance(getattr(self, name), str):
                 raise ConfigError(f"{name}: expected a text, got {getattr(self, name)!r}")
+        if not _PUBLIC.fullmatch(str(self.public_url)):
+            raise ConfigError(
+                f"public_url: expected scheme and host, got {self.public_url!r}",
+                "Write https://nights.example.com: pages are not served below a path.",
+            )
         if self.engine not in ENGINES:
             raise ConfigError(f"engine: expected 'embedded' or 'temporal', got '{self.engine}'")
         self._check_lists()
@@ -162,6 +171,9 @@ HANDED_OVER = "NIGHTPROOF_SETTINGS"
 """Set for an isolated attempt: the settings that its parent found, as JSON, in place of files."""
 
 
+_PUBLIC = re.compile(
+    r"(https?://[A-Za-z0-9._-]+(:\d{1,5})?)?|https?://\[[0-9A-Fa-f:.]+\](:\d{1,5})?"
+)
 _PASSWORD = re.compile(
     r"(?<=://)([^\s/@:?#]*):[^\s/?#]*@"
     r"|([?&;](?:[a-z_]*(?:password|secret|token|passphrase)[a-z_]*|sas|sig|key)=)[^&;#\s]*",

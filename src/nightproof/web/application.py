@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+from collections.abc import Callable
 
 from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import Response
+from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute, Mount
 from starlette.staticfiles import StaticFiles
 
-from nightproof.errors import NightproofError, NotFound
+from nightproof.errors import NightproofError
 from nightproof.web import pages
-from nightproof.web.rendering import page
+from nightproof.web.guard import Guard
+from nightproof.web.problems import broken, failed, refused
+from nightproof.web.rendering import environment
+from nightproof.web.security.forms import csrf, csrf_token
 from nightproof.web.site import Site
 
 
@@ -27,22 +30,11 @@ def routes() -> list[BaseRoute]:
     return found
 
 
-async def refused(request: Request, error: Exception) -> Response:
-    """A page for what nightproof itself says no to."""
-    assert isinstance(error, NightproofError)
-    status = 404 if isinstance(error, NotFound) else 500
-    return page(request, "problem.html", status, message=error.message, hint=error.hint)
-
-
-async def missing(request: Request, error: Exception) -> Response:
-    """A page for an address that is none."""
-    del error
-    hint = "The menu above leads to every page."
-    return page(request, "problem.html", 404, message="there is no such page", hint=hint)
-
-
-def application(site: Site) -> Starlette:
-    """The application of a dashboard."""
-    made = Starlette(routes=routes(), exception_handlers={NightproofError: refused, 404: missing})
+def application(site: Site, say: Callable[[str], None] = print) -> Guard:
+    """The application of a dashboard; `say` is told of pages that fail."""
+    handlers = {NightproofError: refused, HTTPException: failed, Exception: broken}
+    made = Starlette(routes=routes(), exception_handlers=handlers)
+    made.router.redirect_slashes = False
     made.state.site = site
-    return made
+    environment().globals.update(csrf=csrf, csrf_token=csrf_token)
+    return Guard(made, site, say)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
+import logging
+import os
 import socket
 import threading
 from collections.abc import Callable
@@ -10,19 +13,28 @@ from collections.abc import Callable
 import uvicorn
 
 from nightproof import app
-from nightproof.config import Settings
+from nightproof.config import Settings, keys_folder
 from nightproof.errors import ConfigError
 from nightproof.serving.server import Server
 from nightproof.web.application import application
 from nightproof.web.commands import Commands
+from nightproof.web.connections import Connection
+from nightproof.web.security import tokens
+from nightproof.web.security.access import Access
 from nightproof.web.site import Site
 
 LEAVE_SECONDS = 2
 """How long answers under way may take once it stops."""
+HEAD_BYTES = 128 * 1024
+"""Of a request's first line and headers: a run's name may be long, and is quoted twice."""
 
 
 class Dashboard:
-    """Serves the pages of one store; `say` is told what goes wrong, from its thread."""
+    """Serves the pages of one store; `say` is told what goes wrong, from its thread.
+
+    With a `token` it asks for it wherever it listens; without one it does so where others
+    than this machine may reach it, and keeps one in the folder of keys.
+    """
 
     def __init__(
         self,
@@ -30,43 +42,63 @@ class Dashboard:
         say: Callable[[str], None],
         server: Server | None = None,
         store: str | None = None,
+        token: str | None = None,
     ) -> None:
         self._settings = settings
         self._say = say
         self._server = server
         self._store = store
+        self._token = tokens.taken(os.environ) if token is None else token
         self._uvicorn: uvicorn.Server | None = None
+        self._site: Site | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._ready = threading.Event()
 
     def start(self, host: str, port: int) -> int:
         """Listen; the port in use. Raises ConfigError where that is not possible."""
+        listener = _listener(host, port)
+        address, at = listener.getsockname()[:2]
         try:
-            listener = socket.create_server((host, port), reuse_port=False)
-        except (OSError, OverflowError) as error:
-            raise ConfigError(
-                f"cannot listen on {host}:{port}: {error}",
-                "Give another --port; --port 0 takes a free one.",
-            ) from None
-        at: int = listener.getsockname()[1]
+            access = self._access(host, address, at)
+        except ConfigError:
+            listener.close()
+            raise
         self._thread = threading.Thread(
-            target=lambda: asyncio.run(self._serve(listener)), name="dashboard", daemon=True
+            target=lambda: asyncio.run(self._serve(listener, access)), name="dashboard", daemon=True
         )
         self._thread.start()
         self._ready.wait()
-        return at
+        return int(at)
 
-    async def _serve(self, listener: socket.socket) -> None:
+    def _access(self, host: str, address: str, port: int) -> Access:
+        token = self._token
+        public = self._settings.public_url
+        local = ipaddress.ip_address(address.partition("%")[0]).is_loopback
+        if not token and (public or not local):
+            token, path = tokens.kept(keys_folder(self._settings.keys))
+            self._say(f"the dashboard asks for a login; its token is in {path}")
+        return Access(address, port, public, frozenset({host}), token)
+
+    async def _serve(self, listener: socket.socket, access: Access) -> None:
         try:
+            self._loop = asyncio.get_running_loop()
             journal = app.open_journal(self._settings)
             commands = Commands(self._say, self._store)
             blobs = app.open_blobs(self._settings)
-            site = Site(self._settings, journal, blobs, commands, self._server)
+            site = Site(self._settings, journal, blobs, commands, self._server, access)
+            for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
+                # What fails is said by the guard; what strangers send is not worth a line.
+                logging.getLogger(name).disabled = True
             config = uvicorn.Config(
-                application(site), http="h11", ws="none", lifespan="off", log_config=None,
-                access_log=False, server_header=False, timeout_graceful_shutdown=LEAVE_SECONDS,
+                application(site, self._say), http=Connection, ws="none", lifespan="off",
+                log_config=None, access_log=False, server_header=False,
+                timeout_graceful_shutdown=LEAVE_SECONDS, h11_max_incomplete_event_size=HEAD_BYTES,
+                # A proxy that people come by is on this machine; nobody else is believed.
+                proxy_headers=bool(access.public_url), forwarded_allow_ips="127.0.0.1,::1",
             )  # fmt: skip
             self._uvicorn = uvicorn.Server(config)
+            self._site = site
             self._ready.set()
             await self._uvicorn.serve(sockets=[listener])
             await commands.close()
@@ -79,7 +111,23 @@ class Dashboard:
 
     def stop(self) -> None:
         """Answer no more; returns when everything is given back."""
+        if self._loop is not None and self._site is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._site.live.close)
         if self._uvicorn is not None:
             self._uvicorn.should_exit = True
         if self._thread is not None:
             self._thread.join()
+
+
+def _listener(host: str, port: int) -> socket.socket:
+    """A socket that listens on the first address of a host."""
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        # A browser that is given "localhost" tries IPv4 in any case.
+        family, *_, address = min(found, key=lambda one: one[0] is not socket.AF_INET)
+        return socket.create_server(address[:2], family=family, dualstack_ipv6=address[0] == "::")
+    except (OSError, OverflowError, UnicodeError) as error:
+        raise ConfigError(
+            f"cannot listen on {host}:{port}: {error}",
+            "Give another --host or --port; --port 0 takes a free one.",
+        ) from None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from starlette.requests import Request
 
@@ -11,6 +11,8 @@ from nightproof.config import Settings
 from nightproof.journal.protocol import Journal
 from nightproof.serving.server import Server
 from nightproof.web.commands import Commands
+from nightproof.web.live import Live
+from nightproof.web.security.access import Access
 
 
 @dataclass
@@ -18,6 +20,7 @@ class Site:
     """One dashboard; `journal` belongs to its event loop.
 
     `server` is the schedule's server beside it, None for a dashboard that only shows.
+    `live` has to be told (`live.poke()`) of what is written through `journal`.
     """
 
     settings: Settings
@@ -25,6 +28,10 @@ class Site:
     blobs: Blobs
     commands: Commands
     server: Server | None = None
+    access: Access = field(default_factory=Access)
+
+    def __post_init__(self) -> None:
+        self.live = Live(self.journal)
 
 
 def site_of(request: Request) -> Site:

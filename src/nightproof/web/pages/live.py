@@ -1,0 +1,76 @@
+"""``/live``: tells open pages by server-sent events that the journal has changed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import Route
+
+from nightproof.model import clock
+from nightproof.web.live import MOST_LISTENERS, ROUND_SECONDS, Listener, Live
+from nightproof.web.problems import problem
+from nightproof.web.site import site_of
+
+BEAT_SECONDS = 15.0
+RETRY_MS = 2000
+
+
+async def live(request: Request) -> Response:
+    """Events named ``changed``: fetch the page again.
+
+    ``run=R`` asks only for what concerns a run. Whoever says what it has seen (``since``: the
+    state that its page was made at, ``last`` or Last-Event-ID: the last event) hears at once
+    unless nothing has changed since.
+    """
+    site = site_of(request)
+    if site.live.full:
+        told = f"{MOST_LISTENERS} pages are open already"
+        return problem(request, 503, told, retry_after="30")
+    if request.method == "HEAD":
+        return Response(media_type="text/event-stream")
+    query = request.query_params
+    seen = request.headers.get("last-event-id") or query.get("last") or query.get("since", "")
+    until = request.state.session.expires if site.access.token else None
+    news = _news(site.live, query.get("run", ""), seen, until)
+    headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
+    return StreamingResponse(news, headers=headers, media_type="text/event-stream")
+
+
+async def _news(live: Live, run: str, seen: str, until: int | None) -> AsyncIterator[str]:
+    with live.listening(run) as listener:
+        yield f"retry: {RETRY_MS}\n\n"
+        # In this order: a change between the two is noticed by the second.
+        mark = await live.mark(listener)
+        await live.look()
+        if seen not in (live.state, mark):
+            listener.news.set()
+        listener.seen = mark if seen in (live.state, mark) else ""
+        while not live.closed:
+            if until is not None and clock.now_ms() > until * 1000:
+                return
+            told = await _next(live, listener)
+            yield told
+            if not told.startswith(":"):
+                await clock.sleep(ROUND_SECONDS)
+
+
+async def _next(live: Live, listener: Listener) -> str:
+    """The next event, or a comment that shows that the line is alive."""
+    try:
+        async with asyncio.timeout(BEAT_SECONDS):
+            while not live.closed:
+                await listener.news.wait()
+                listener.news.clear()
+                mark = await live.mark(listener)
+                if mark != listener.seen:
+                    listener.seen = mark
+                    return f"event: changed\nid: {mark}\ndata: {{}}\n\n"
+    except TimeoutError:
+        pass
+    return ": still here\n\n"
+
+
+routes = [Route("/live", live)]
