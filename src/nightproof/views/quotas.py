@@ -51,7 +51,11 @@ class QuotaView:
 async def quotas(reader: Reader) -> list[QuotaView]:
     """Every quota of the store, by name."""
     rows = await reader.quotas(clock.now_ms())
-    parked = await reader.runs(RunFilter(status=(RunStatus.PARKED,), limit=-1)) if rows else []
+    parked = (
+        await reader.runs(RunFilter(status=(RunStatus.PARKED,), limit=-1, brief=True))
+        if rows
+        else []
+    )
     found = []
     for row in rows:
         waiting = {

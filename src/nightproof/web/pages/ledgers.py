@@ -1,0 +1,76 @@
+"""What concerns all runs: quotas, the ledger of effects, what people had done."""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from nightproof.journal.listing import EffectFilter
+from nightproof.limits import Quota
+from nightproof.model.states import EffectState
+from nightproof.views.ledger import DOUBT, ledger
+from nightproof.views.quotas import QuotaView, UseView, quotas
+from nightproof.views.runs import open_run
+from nightproof.web.rendering import duration, number, page, url
+from nightproof.web.site import site_of
+
+ROWS = 50
+WAITING = 20
+"""So many runs that wait for a quota are listed."""
+_STATES = {
+    "": (),
+    "doubt": DOUBT,
+    "confirmed": (EffectState.CONFIRMED,),
+    "clear": (EffectState.CLEAR,),
+    "skipped": (EffectState.SKIPPED,),
+}
+_EVERY = {1.0: "a second", 60.0: "a minute", 3600.0: "an hour"}
+
+
+def natural(text: str | None) -> int:
+    """A number in an address; 0 for anything else."""
+    return int(text) if text and text.isascii() and text.isdigit() and len(text) < 10 else 0
+
+
+async def effects(request: Request) -> Response:
+    """The ledger, newest first: by state, by part of a key or name, of one run."""
+    reader = site_of(request).journal
+    asked = request.query_params
+    state = asked.get("state", "") if asked.get("state", "") in _STATES else ""
+    text, name, skip = asked.get("q", ""), asked.get("run", ""), natural(asked.get("skip"))
+    row = await open_run(reader, name) if name else None
+    want = EffectFilter(row.id if row else None, _STATES[state], text, ROWS, skip)
+    shown = await ledger(reader, want)
+    counts = {
+        one: sum(shown.counts.get(str(each), 0) for each in _STATES[one] or EffectState)
+        for one in _STATES
+    }
+
+    def at(skip: int | None, state: str = state) -> str:
+        return url("/effects", state=state, q=text, run=name, skip=skip or None)
+
+    return page(
+        request, "effects.html", shown=shown, counts=counts, state=state, text=text, run=name,
+        states=[(one, at(None, one)) for one in _STATES], first=skip + 1,
+        newer=at(max(0, skip - ROWS)) if skip else None,
+        older=None if shown.next is None else at(shown.next),
+    )  # fmt: skip
+
+
+def allowed(one: QuotaView, use: UseView) -> str:
+    """What a part of an allowance is, in words."""
+    quota = Quota(one.name, **one.spec)
+    seconds = next(each.seconds for each in quota.allowances if each.what == use.what)
+    every = f"a day, from {quota.resets}" if seconds is None else _EVERY.get(seconds)
+    what = use.what.removesuffix(" a day")
+    return f"{number(use.cap)} {what} {every or f'in {duration(seconds)}'}"
+
+
+async def quota_list(request: Request) -> Response:
+    """Every quota: what is used of it, until when it is parked, who waits."""
+    shown = await quotas(site_of(request).journal)
+    return page(request, "quotas.html", quotas=shown, allowed=allowed, most=WAITING)
+
+
+routes = [Route("/effects", effects), Route("/quotas", quota_list)]

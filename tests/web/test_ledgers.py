@@ -1,0 +1,121 @@
+"""Quotas and the ledger of effects."""
+
+import asyncio
+import re
+from typing import Any
+
+import pytest
+
+from nightproof import app
+from nightproof.journal.listing import EffectFilter
+from nightproof.model.states import EffectState
+from nightproof.views.ledger import ledger
+from nightproof.web.assets import asset
+from nightproof.web.drawing import shares, spark_lines
+from nightproof.web.rendering import environment
+
+
+def test_the_ledger_shows_every_effect_and_what_is_in_doubt(dashboard: Any):
+    """An effect whose outcome is unknown says so and leads to the decision; others do not."""
+    page = dashboard.get("/effects").text
+    assert "doubt/x" in page
+    assert "nightly/2026-11-21" in page
+    held = dashboard.house.runs["held"]
+    assert f'href="/act/resolve?run={held}&amp;effect=doubt%2Fx"' in page
+    assert page.count("/act/resolve") == 1
+
+
+def test_the_ledger_by_state_text_and_run(dashboard: Any):
+    """Every filter leaves out what it should, and an unknown state is none."""
+    doubt = dashboard.get("/effects?state=doubt").text
+    assert "doubt/x" in doubt
+    assert "nightly/2026-11-21" not in doubt
+    some = dashboard.get("/effects?q=11-20").text
+    assert "nightly/2026-11-20" in some
+    assert "nightly/2026-11-21" not in some
+    one = dashboard.get(f"/effects?run={dashboard.house.runs['crashed']}").text
+    assert "nightly/2026-11-21" in one
+    assert "nightly/2026-11-20" not in one
+    assert "No effect is like that" in dashboard.get("/effects?q=nowhere").text
+    assert "doubt/x" in dashboard.get("/effects?state=%3Cb%3E&skip=-3").text
+
+
+def test_the_ledger_of_a_run_that_is_not_there(dashboard: Any):
+    """A run that is unknown is a page that says so."""
+    answer = dashboard.get("/effects?run=nobody")
+    assert answer.status_code == 404
+    assert "there is no run &#39;nobody&#39;" in answer.text
+
+
+def test_pages_of_the_ledger(house: Any):
+    """A page says how many to skip for the next one, the last says None; nothing is twice."""
+
+    async def all_of_it() -> list[list[str]]:
+        reader = app.open_reader(house.settings())
+        found, skip = [], 0
+        while skip is not None:
+            part = await ledger(reader, EffectFilter(limit=2, skip=skip))
+            found.append([one.key for one in part.effects])
+            skip = part.next
+        return found
+
+    found = asyncio.run(all_of_it())
+    assert [len(part) for part in found] == [2, 2, 1]
+    assert len({key for part in found for key in part}) == 5
+
+
+def test_an_effect_that_a_live_run_tries_is_not_to_be_decided(house: Any, monkeypatch: Any):
+    """While a process works on its run, an effect in doubt is being tried."""
+    monkeypatch.setattr("nightproof.views.ledger.word", lambda run: "running")
+    want = EffectFilter(states=(EffectState.FAILED, EffectState.INTENDED))
+    found = asyncio.run(ledger(app.open_reader(house.settings()), want))
+    assert [(one.undecided, one.standing) for one in found.effects] == [(False, "running")]
+
+
+def test_quotas_show_what_is_used(dashboard: Any):
+    """A quota is shown with its limit in words and how much of it is in use."""
+    page = dashboard.get("/quotas").text
+    assert "admob" in page
+    assert "9,000 requests a minute" in page
+    assert re.search(r'aria-label="\d+ of 9,000 requests"', page)
+
+
+@pytest.mark.parametrize(
+    ("counts", "total", "expected"),
+    [
+        ([1, 1], 4, [(0.0, 25.0), (25.0, 25.0)]),
+        ([999_999, 1], 1_000_000, [(0.0, 99.502), (99.502, 0.498)]),
+        ([0, 0], 0, [(0.0, 0.0), (0.0, 0.0)]),
+        ([5], 3, [(0.0, 100.0)]),
+    ],
+)
+def test_parts_of_a_bar(counts: list[int], total: int, expected: list[tuple[float, float]]):
+    """Parts are proportional, what is there at all is seen, nothing is wider than the bar."""
+    assert shares(counts, total) == expected
+
+
+def test_sparklines_have_gaps_where_values_are_missing():
+    """A missing value ends a line, one value alone is a point, none at all draws nothing."""
+    assert spark_lines([None, None]) == []
+    assert spark_lines([1, None, 2]) == ["3.0,21.0 3.0,21.0", "117.0,3.0 117.0,3.0"]
+    assert spark_lines([1, 1]) == ["3.0,12.0 117.0,12.0"]
+
+
+def test_an_address_changes_with_what_the_file_holds(dashboard: Any):
+    """The address of a file beside the pages names its content, and answers with it."""
+    address = asset("app.js")
+    assert re.fullmatch(r"/static/app\.js\?v=[0-9a-f]{12}", address)
+    assert dashboard.get(address).status_code == 200
+
+
+def test_a_chart_is_a_table_too():
+    """What a chart draws is also there in numbers, and its data cannot leave their attribute."""
+    template = environment().from_string(
+        '{% import "macros.html" as m %}{{ m.chart("line", data, "Took") }}'
+    )
+    data = {"x": [0], "time": True, "series": [{"label": '"><script>', "values": [1234.5]}]}
+    text = template.render(data=data)
+    assert "1,234.5" in text
+    assert '<time datetime="1970-01-01T00:00:00+00:00">' in text
+    assert "<script>" not in text
+    assert '"x"' not in text
