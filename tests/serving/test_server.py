@@ -12,13 +12,12 @@ from nightproof.errors import TargetError
 from nightproof.journal.schedules import FireRow
 from nightproof.model import clock
 from nightproof.model.timetable import Timetable
-from nightproof.serving import pages
 from nightproof.serving.children import Ended
-from nightproof.serving.http import Listener, Page
 from nightproof.serving.patience import Patience
 from nightproof.serving.plan import Planned, planned
 from nightproof.serving.server import Server
 from nightproof.testing.fake import FakeClock
+from nightproof.web.health import health
 
 TABLE = Timetable("Asia/Tokyo", "04:30")
 PLAN = Planned("main/tonight", "main", "jobs.py:main", TABLE, "catch up", 3)
@@ -276,7 +275,7 @@ def test_targets_that_break_keep_the_old_schedule(serving):
         server.source.fresh = True
         await server.round()
         assert server.said.count("targets: jobs.py cannot be imported") == 1
-        assert '"targets": "jobs.py cannot be imported"' in (await pages.health(server)).body
+        assert health(server)[1]["problems"] == {"targets": "jobs.py cannot be imported"}
         time.advance(HALF_HOUR)
         await server.round()
         assert len(server.children.started) == 1
@@ -288,11 +287,11 @@ def test_health(serving):
     """Ill before the first round, when rounds stop, when the store fails, and while it drains."""
 
     async def act(server, time):
-        assert (await pages.health(server)).status == 503
+        assert health(server)[0] == 503
         await server.round()
-        assert (await pages.health(server)).status == 200
+        assert health(server)[0] == 200
         time.advance(120)
-        assert (await pages.health(server)).status == 503
+        assert health(server)[0] == 503
         await server.round()
 
         async def broken(*_):
@@ -300,13 +299,13 @@ def test_health(serving):
 
         server._recover = broken
         await server.round()
-        page = await pages.health(server)
-        assert (page.status, "no disk" in page.body) == (503, True)
+        status, document = health(server)
+        assert (status, document["problems"]) == (503, {"recovery": "RuntimeError('no disk')"})
         del server._recover
         await server.round()
-        assert (await pages.health(server)).status == 200
+        assert health(server)[0] == 200
         server.stop()
-        assert "draining" in (await pages.health(server)).body
+        assert health(server)[1]["status"] == "draining"
 
     serving(act)
 
@@ -330,7 +329,7 @@ def test_a_watcher_that_hangs_holds_up_no_night(serving):
         go_on.set()
         await server.rest()
         assert server.problems == {"watcher": "RuntimeError: no channel"}
-        assert (await pages.health(server)).status == 200
+        assert health(server)[0] == 200
 
     serving(act, watcher=watcher)
 
@@ -339,47 +338,3 @@ def test_a_plan_survives_json():
     """A server reads in a child's document what the child declared."""
     cron = Planned("a/b", "a", "x.py:a", Timetable("UTC", cron="0 6 * * 1"), "skip", 2)
     assert [planned(one.document()) for one in (PLAN, cron)] == [PLAN, cron]
-
-
-def test_requests_that_are_none():
-    """Garbage, half a request, a long one, a page that fails: answered or dropped, never fatal."""
-    said: list[str] = []
-
-    async def fails() -> Page:
-        raise RuntimeError("no numbers")
-
-    async def works() -> Page:
-        return Page(200, "fine\n")
-
-    async def ask(port: int, text: bytes) -> bytes:
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        writer.write(text)
-        if not text.endswith(b"\r\n\r\n"):
-            writer.write_eof()
-        found = await reader.read()
-        writer.close()
-        return found
-
-    async def main() -> None:
-        listener = Listener({"/ok": works, "/bad": fails}, said.append)
-        port = await listener.start("127.0.0.1", 0)
-        try:
-            assert await ask(port, b"GET /ok HTTP/1.1\r\nHost: x\r\n\r\n") != b""
-            for text, status in [
-                (b"GET /ok?x=1 HTTP/1.1\r\n\r\n", b"200 OK"),
-                (b"GET /bad HTTP/1.1\r\n\r\n", b"500 Internal Server Error"),
-                (b"GET /other HTTP/1.1\r\n\r\n", b"404 Not Found"),
-                (b"PUT /ok HTTP/1.1\r\n\r\n", b"405 Method Not Allowed"),
-                (b"\x00\xff\r\n\r\n", b"400 Bad Request"),
-            ]:
-                assert (await ask(port, text)).startswith(b"HTTP/1.1 " + status)
-            head = await ask(port, b"HEAD /ok HTTP/1.1\r\n\r\n")
-            assert b"Content-Length: 5" in head
-            assert head.endswith(b"\r\n\r\n")
-            assert await ask(port, b"GET /ok") == b""
-            assert (await ask(port, b"GET /ok HTTP/1.1\r\n\r\n")).endswith(b"fine\n")
-        finally:
-            listener.close()
-
-    asyncio.run(main())
-    assert said == ["/bad failed: RuntimeError: no numbers"]

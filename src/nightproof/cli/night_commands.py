@@ -121,8 +121,16 @@ def fire(
 def serve(
     targets: Targets = None,
     port: Annotated[
-        int, typer.Option("--port", min=0, max=65535, help="Of /healthz and /metrics.")
+        int, typer.Option("--port", min=0, max=65535, help="Of the dashboard; 0 for a free one.")
     ] = 8642,
+    host: Annotated[
+        str,
+        typer.Option(
+            "--host",
+            metavar="ADDRESS",
+            help="Of the dashboard; any but this machine's own demands a login.",
+        ),
+    ] = "127.0.0.1",
     once: Annotated[
         bool, typer.Option("--once", help="Only what is due or left behind now, then leave.")
     ] = False,
@@ -135,8 +143,9 @@ def serve(
 ) -> None:
     """Start jobs when they are due, catch up what was missed, resume what was left behind.
 
+    And a dashboard of it all, /healthz and /metrics (needs the extra `web`).
     SIGTERM drains: runs finish what is under way and can go on later. SIGHUP reads targets again.
     """
     from nightproof.cli import serving
 
-    end(serving.serve(session(store, debug, json), targets or [], port, once, parallel))
+    end(serving.serve(session(store, debug, json), targets or [], (host, port), once, parallel))

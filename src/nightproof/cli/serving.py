@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import importlib.util
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nightproof import app
 from nightproof.cli import signals, targets
@@ -19,29 +20,35 @@ from nightproof.errors import UsageError
 from nightproof.journal.protocol import Journal
 from nightproof.model import clock
 from nightproof.observe import Watcher
-from nightproof.serving import pages
 from nightproof.serving.children import Ended
-from nightproof.serving.http import Listener
 from nightproof.serving.reading import Targets
 from nightproof.serving.server import Server
+from nightproof.web.security import tokens
 
-LOOPBACK = "127.0.0.1"
+if TYPE_CHECKING:
+    from nightproof.web.dashboard import Dashboard
+
+Place = tuple[str, int]
+"""Host and port of the dashboard."""
+_WEB = ("starlette", "jinja2", "uvicorn", "markdown_it")
 KILL_AFTER_SECONDS = 5.0
 """How much longer than its grace a child may take to stop."""
 
 
-def serve(session: Session, given: Sequence[str], port: int, once: bool, parallel: int) -> int:
+def serve(session: Session, given: Sequence[str], at: Place, once: bool, parallel: int) -> int:
     """Carry out the command; with `once` the exit code is that of the worst child."""
     if session.json and not once:
         raise UsageError("--json needs --once: a server has no one answer", "GET /healthz is JSON.")
     settings = session.settings()
     wanted = list(given or settings.serve)
-    return asyncio.run(_serve(session, settings, wanted, port, once, parallel))
+    return asyncio.run(_serve(session, settings, wanted, None if once else at, parallel))
 
 
 async def _serve(
-    session: Session, settings: Settings, wanted: list[str], port: int, once: bool, parallel: int
+    session: Session, settings: Settings, wanted: list[str], at: Place | None, parallel: int
 ) -> int:
+    """Without a place for the dashboard: only what is due now."""
+    token = tokens.taken(os.environ)
     places = [targets.place_of(text) for text in wanted]
     files = [place for place in places if isinstance(place, Path)]
     source = Targets([targets.absolute(text) for text in wanted], files)
@@ -59,32 +66,50 @@ async def _serve(
         journal, source, say, int(settings.lease * 1000), timedelta(seconds=settings.late),
         session.store, parallel, watch, watcher.interval,
     )  # fmt: skip
-    listener = Listener(
-        {
-            "/healthz": lambda: pages.health(server),
-            "/metrics": lambda: pages.metrics(server, watcher.metrics),
-        },
-        say,
-    )
+    dashboard = None
     try:
         await app.boot(journal, "serve")
         await server.load()
-        _heed_signals(server, source)
+        dashboard = (
+            None if at is None else _dashboard(settings, say, server, session.store, token, watcher)
+        )
+        _heed_signals(server, source, dashboard)
         _introduce(server)
-        if once:
+        if at is None:
             ends = await server.once()
             await _drain(server, settings)
             return _told(session, ends, server.stopping)
-        at = await listener.start(LOOPBACK, port)
-        say(f"serving on http://{LOOPBACK}:{at}/healthz (pid {os.getpid()})")
+        if dashboard is not None:
+            dashboard.start(*at)
+        say(f"serving{f' on {dashboard.url}' if dashboard else ''} (pid {os.getpid()})")
+        if settings.public_url and dashboard is not None:
+            say(f"the dashboard is for people at {settings.public_url}")
         await server.serve()
         await _drain(server, settings)
         await server.rest()
         say("drained")
         return 0
     finally:
-        listener.close()
+        if dashboard is not None:
+            await asyncio.to_thread(dashboard.stop)
         await journal.close()
+
+
+def _dashboard(
+    settings: Settings,
+    say: Callable[[str], None],
+    server: Server,
+    store: str | None,
+    token: str,
+    watcher: Watcher,
+) -> Dashboard | None:
+    """The dashboard; None where its packages are missing."""
+    if any(importlib.util.find_spec(name) is None for name in _WEB):
+        say("no dashboard, /healthz or /metrics: they need `pip install 'nightproof[web]'`")
+        return None
+    from nightproof.web.dashboard import Dashboard  # heavy, and not everybody has it
+
+    return Dashboard(settings, say, server, store, token, watcher)
 
 
 def _introduce(server: Server) -> None:
@@ -97,17 +122,21 @@ def _introduce(server: Server) -> None:
         server.say(f"{one.name}: {one.times}, next {coming.isoformat() if coming else 'never'}")
 
 
-def _heed_signals(server: Server, source: Targets) -> None:
+def _heed_signals(server: Server, source: Targets, dashboard: Dashboard | None) -> None:
     loop = asyncio.get_running_loop()
 
     def stop() -> None:
         if server.stopping:
             note("nightproof: stopped at once; runs go on when something serves again")
             server.children.ask(signal.SIGKILL)
+            if dashboard is not None:
+                dashboard.kill()
             sys.stderr.flush()
             os._exit(signals.TEMPFAIL)
         note("nightproof: draining: runs finish what is under way; once more to stop at once")
         server.stop()
+        if dashboard is not None:
+            dashboard.drain()
 
     def reload() -> None:
         source.again = True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 from collections.abc import Callable, Sequence
 
 from nightproof.serving.children import Children, Ended
@@ -34,6 +35,10 @@ class Commands:
         waiting = self._waiting.pop(end.key, None)
         if waiting is not None and not waiting.done():
             waiting.set_result(end)
+
+    def kill(self) -> None:
+        """End those that run at once, with what they have started; from any thread."""
+        self._children.ask(signal.SIGKILL)
 
     async def close(self) -> None:
         """Ask those that run to stop: what they work on can be gone on with."""

@@ -15,6 +15,7 @@ import uvicorn
 from nightproof import app
 from nightproof.config import Settings, keys_folder
 from nightproof.errors import ConfigError
+from nightproof.observe import Watcher
 from nightproof.serving.server import Server
 from nightproof.web.application import application
 from nightproof.web.commands import Commands
@@ -43,17 +44,22 @@ class Dashboard:
         server: Server | None = None,
         store: str | None = None,
         token: str | None = None,
+        watcher: Watcher | None = None,
     ) -> None:
         self._settings = settings
         self._say = say
         self._server = server
         self._store = store
+        self._watcher = watcher
+        self.url = ""
+        """Where it listens, for people."""
         self._token = tokens.taken(os.environ) if token is None else token
         self._uvicorn: uvicorn.Server | None = None
         self._site: Site | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._ready = threading.Event()
+        self._tasks: list[asyncio.Future[None]] = []
 
     def start(self, host: str, port: int) -> int:
         """Listen; the port in use. Raises ConfigError where that is not possible."""
@@ -67,6 +73,9 @@ class Dashboard:
         self._thread = threading.Thread(
             target=lambda: asyncio.run(self._serve(listener, access)), name="dashboard", daemon=True
         )
+        number = ipaddress.ip_address(address.partition("%")[0])
+        named = socket.gethostname() if number.is_unspecified else address
+        self.url = f"http://[{named}]:{at}/" if ":" in named else f"http://{named}:{at}/"
         self._thread.start()
         self._ready.wait()
         return int(at)
@@ -85,8 +94,10 @@ class Dashboard:
             self._loop = asyncio.get_running_loop()
             journal = app.open_journal(self._settings)
             commands = Commands(self._say, self._store)
-            blobs = app.open_blobs(self._settings)
-            site = Site(self._settings, journal, blobs, commands, self._server, access)
+            site = Site(
+                self._settings, journal, app.open_blobs(self._settings), commands, self._server,
+                access, self._watcher,
+            )  # fmt: skip
             for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
                 # What fails is said by the guard; what strangers send is not worth a line.
                 logging.getLogger(name).disabled = True
@@ -108,6 +119,19 @@ class Dashboard:
         finally:
             self._ready.set()
             listener.close()
+
+    def drain(self) -> None:
+        """Ask the commands under way to stop, while pages are still answered."""
+        if self._loop is not None and self._site is not None:
+            site = self._site
+            self._loop.call_soon_threadsafe(
+                lambda: self._tasks.append(asyncio.ensure_future(site.commands.close()))
+            )
+
+    def kill(self) -> None:
+        """End the commands under way at once."""
+        if self._site is not None:
+            self._site.commands.kill()
 
     def stop(self) -> None:
         """Answer no more; returns when everything is given back."""

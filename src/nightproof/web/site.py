@@ -9,6 +9,7 @@ from starlette.requests import Request
 from nightproof.blobs.protocol import Blobs
 from nightproof.config import Settings
 from nightproof.journal.protocol import Journal
+from nightproof.observe import Watcher
 from nightproof.serving.server import Server
 from nightproof.web.commands import Commands
 from nightproof.web.live import Live
@@ -29,8 +30,11 @@ class Site:
     commands: Commands
     server: Server | None = None
     access: Access = field(default_factory=Access)
+    watcher: Watcher | None = None
+    """The one of the server, in the server's thread."""
 
     def __post_init__(self) -> None:
+        self.scraper = Watcher(self.settings, [])
         self.live = Live(self.journal)
 
 

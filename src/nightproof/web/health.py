@@ -1,29 +1,29 @@
-"""What a server shows of itself: ``/healthz`` and ``/metrics``."""
+"""What a server shows of itself: whether it is well, and its numbers.
+
+Asked from the dashboard's thread: what the server changes meanwhile is copied first.
+"""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
+from typing import Any
 
-from nightproof.journal.protocol import Journal
 from nightproof.model import clock
-from nightproof.serving.http import Page
 from nightproof.serving.server import ROUND_SECONDS, VITAL, Server
 
-Metrics = Callable[[Journal], Awaitable[str]]
 STALE_SECONDS = 15 * ROUND_SECONDS
 """A server whose last round is longer ago is not well."""
 
 
-async def health(server: Server) -> Page:
-    """200 while it serves; 503 while it drains, hangs or cannot reach its store."""
+def health(server: Server) -> tuple[int, dict[str, Any]]:
+    """200 while it serves, 503 while it drains, hangs or cannot reach its store; and why."""
     age = clock.monotonic() - server.last_round
-    hurt = any(what in server.problems for what in VITAL)
-    well = server.rounds and age < STALE_SECONDS and not hurt
+    problems = dict(server.problems)
+    well = server.rounds and age < STALE_SECONDS and not any(what in problems for what in VITAL)
     status = "draining" if server.stopping else "ok" if well else "failing"
     now = clock.now()
     upcoming = []
-    for one in server.plans:
+    for one in list(server.plans):
         coming = next(one.times.fires(now), None)
         upcoming.append({"schedule": one.name, "next": coming and coming.isoformat()})
     document = {
@@ -31,26 +31,26 @@ async def health(server: Server) -> Page:
         "lastRoundSeconds": round(age, 3) if server.rounds else None,
         "schedules": upcoming,
         "running": list(server.children),
-        "problems": server.problems,
+        "problems": problems,
     }
-    text = json.dumps(document, ensure_ascii=False, indent=2) + "\n"
-    return Page(200 if status == "ok" else 503, text, "application/json")
+    return 200 if status == "ok" else 503, document
 
 
-async def metrics(server: Server, more: Metrics) -> Page:
-    """The server's own numbers in Prometheus's text format, and those of `more`."""
-    resumes = sum(key.startswith("resume ") for key in server.children)
+def metrics(server: Server) -> str:
+    """The server's own numbers in Prometheus's text format."""
+    children = list(server.children)
+    resumes = sum(key.startswith("resume ") for key in children)
     now = clock.now()
     parts = [
         _metric("nightproof_serve_rounds_total", "counter", "Rounds.", [("", server.rounds)]),
         _metric(
             "nightproof_serve_running", "gauge", "Child processes, by what they do.",
-            [('{what="resume"}', resumes), ('{what="fire"}', len(server.children) - resumes)],
+            [('{what="resume"}', resumes), ('{what="fire"}', len(children) - resumes)],
         ),
         _metric(
             "nightproof_serve_fires_total", "counter", "Nights that ended, by how.",
             [(_labels(schedule=name, status=status), count)
-             for (name, status), count in sorted(server.fired.items())],
+             for (name, status), count in sorted(dict(server.fired).items())],
         ),
         _metric(
             "nightproof_serve_resumes_total", "counter", "Resumes that were started.",
@@ -63,11 +63,10 @@ async def metrics(server: Server, more: Metrics) -> Page:
         _metric(
             "nightproof_schedule_next_timestamp_seconds", "gauge", "When it is due next.",
             [(_labels(schedule=one.name), int(coming.timestamp()))
-             for one in server.plans if (coming := next(one.times.fires(now), None))],
+             for one in list(server.plans) if (coming := next(one.times.fires(now), None))],
         ),
     ]  # fmt: skip
-    parts.append(await more(server.journal))
-    return Page(200, "".join(parts), "text/plain; version=0.0.4; charset=utf-8")
+    return "".join(parts)
 
 
 def _metric(name: str, kind: str, about: str, samples: Sequence[tuple[str, int]]) -> str:
