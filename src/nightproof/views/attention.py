@@ -207,6 +207,13 @@ def _scheduled(known: Sequence[ScheduleView]) -> list[NeedView]:
     """Nights that did not take place, and schedules that nobody serves."""
     found = []
     command = "nightproof serve"
+    left = [one for one in known if not one.served and not one.retired]
+    if left:
+        names = ", ".join(one.schedule for one in left[:_TOGETHER])
+        names += f" and {len(left) - _TOGETHER} more" if len(left) > _TOGETHER else ""
+        note = f"no process looks after {names}: the next night will not start"
+        seen = max(one.seen or "" for one in left)
+        found.append(NeedView("unserved", "", "", left[0].schedule, seen, note, command))
     for one in known:
         if one.problem:
             found.append(
@@ -218,9 +225,6 @@ def _scheduled(known: Sequence[ScheduleView]) -> list[NeedView]:
             first = one.missed[0]
             again = _backfill(one)
             found.append(NeedView("missed", one.job, "", one.schedule, first, note, again))
-        if not one.served and not one.retired:
-            note = "no process serves it: the next night will not start"
-            found.append(NeedView("unserved", one.job, "", one.schedule, one.seen, note, command))
     return found
 
 

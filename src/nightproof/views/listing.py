@@ -59,3 +59,9 @@ def counts(rows: list[RunRow]) -> OpenCounts:
     """How many of some open runs are in which state."""
     words = [word(view(row)) for row in rows]
     return OpenCounts(*(words.count(one) for one in ("running", "interrupted", "parked")))
+
+
+async def job_names(reader: Reader, limit: int = 500) -> list[str]:
+    """The jobs that have runs of their own, those with the newest first, by name."""
+    newest = sorted(await reader.jobs(), key=lambda one: one.latest, reverse=True)
+    return sorted(one.job for one in newest[:limit])

@@ -9,7 +9,9 @@ from statistics import median
 from nightproof.journal.protocol import Reader
 from nightproof.journal.records import RunFilter, RunRow
 from nightproof.model import clock
+from nightproof.model.states import RunStatus
 from nightproof.views.runs import RunView, view
+from nightproof.views.values import iso
 from nightproof.views.watch import FEWEST, History, earlier
 
 ENOUGH = 7
@@ -119,3 +121,64 @@ def _trend(
         if far and value > max(past):
             odd = f"more than in any of the {len(past)} nights before"
     return TrendView(name, value, middle, [*(one.get(name) for one in before), value], odd)
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesView:
+    """A measure over the runs of a course; None where it was not taken."""
+
+    name: str
+    values: list[float | None]
+
+
+@dataclass(frozen=True, slots=True)
+class CourseView:
+    """Completed runs of a job in the order of their nights.
+
+    `at` is when each was due, or when it began, where no schedule started it; `took` is in
+    seconds. `complete` is False where there was no time to read what all of them measured.
+    """
+
+    at: list[str]
+    runs: list[str]
+    took: list[float]
+    outputs: list[SeriesView]
+    complete: bool
+
+
+async def course(
+    reader: Reader, job: str, history: History, limit: int = 100, patience: float = 0.12
+) -> CourseView:
+    """The newest `limit` completed runs of a job; read for about `patience` seconds."""
+    until = clock.perf() + patience
+    want = RunFilter(job=job, status=(RunStatus.COMPLETED,), own=True, limit=limit, brief=True)
+    rows = await reader.runs(want)
+    due = await _due(reader, job, min((row.created for row in rows), default=0))
+    nights = sorted((due.get(row.name, row.created), row.id, row) for row in rows)
+    measured: dict[int, dict[str, float]] = {}
+    for _, _, row in reversed(nights):
+        if clock.perf() > until:
+            break
+        measured[row.id] = await history.of(reader, row)
+    names = dict.fromkeys(name for one in measured.values() for name in one)
+    return CourseView(
+        at=[str(iso(at)) for at, _, _ in nights],
+        runs=[row.name for _, _, row in nights],
+        took=[((row.finished or 0) - row.created) / 1000 for _, _, row in nights],
+        outputs=[
+            SeriesView(name, [measured.get(key, {}).get(name) for _, key, _ in nights])
+            for name in sorted(names)
+        ],
+        complete=len(measured) == len(nights),
+    )
+
+
+async def _due(reader: Reader, job: str, since: int) -> dict[str, int]:
+    """When the runs that a schedule started were due; it may be a year before they began."""
+    found: dict[str, int] = {}
+    for row in await reader.schedules():
+        if row.job == job:
+            first = since - 366 * 86_400_000
+            for fire in await reader.fires(row.name, first, clock.now_ms()):
+                found[fire.run] = fire.at
+    return found
