@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
@@ -82,7 +82,7 @@ def content(path: str, digest: str, size: int | None, most: int) -> bytes:
     return data
 
 
-def pieces(path: str, digest: str, size: int | None) -> Iterator[bytes]:
+def pieces(path: str, digest: str, size: int | None) -> Generator[bytes]:
     """A delivered file in pieces; it is read once before the first, and verified; blocks.
 
     A file that is changed in between ends in Undelivered before its last piece. Raises
