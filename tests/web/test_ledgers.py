@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from nightproof import app
-from nightproof.journal.listing import EffectFilter
+from nightproof.journal.listing import AuditRow, EffectFilter
 from nightproof.model.states import EffectState
 from nightproof.views.ledger import ledger
 from nightproof.web.assets import asset
@@ -78,6 +78,30 @@ def test_quotas_show_what_is_used(dashboard: Any):
     assert "admob" in page
     assert "9,000 requests a minute" in page
     assert re.search(r'aria-label="\d+ of 9,000 requests"', page)
+
+
+def test_the_audit_trail(own_house: Any, serving: Any):
+    """What a person had done is listed with what came of it, of all runs or of one."""
+
+    async def acts() -> None:
+        journal = app.open_journal(own_house.settings())
+        for run, code in (("a-1", 0), ("b-2", 1), ("", None)):
+            at = await journal.audit(AuditRow(0, 0, "ada@home", "resume", run, "nightproof resume"))
+            if code is not None:
+                await journal.audited(at, code, "it <b>ended</b>")
+        await journal.close()
+
+    asyncio.run(acts())
+    running = serving(own_house)
+    page = running.get("/audit").text.split("<main")[1]
+    assert page.count("<tr class=") == 2
+    assert page.index("outcome unknown") < page.index("failed") < page.index("done")
+    assert "it &lt;b&gt;ended&lt;/b&gt;" in page
+    one = running.get("/audit?run=a-1").text
+    assert "a-1" in one
+    assert "b-2" not in one
+    assert "Newest" in running.get("/audit?before=2").text
+    assert "Nobody has had anything done" in running.get("/audit?run=c").text
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What concerns all runs: quotas, the ledger of effects, what people had done."""
+"""What concerns all runs: quotas, the ledger of effects, the audit trail."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from starlette.routing import Route
 from nightproof.journal.listing import EffectFilter
 from nightproof.limits import Quota
 from nightproof.model.states import EffectState
+from nightproof.views.audit import audits
 from nightproof.views.ledger import DOUBT, ledger
 from nightproof.views.quotas import QuotaView, UseView, quotas
 from nightproof.views.runs import open_run
@@ -73,4 +74,13 @@ async def quota_list(request: Request) -> Response:
     return page(request, "quotas.html", quotas=shown, allowed=allowed, most=WAITING)
 
 
-routes = [Route("/effects", effects), Route("/quotas", quota_list)]
+async def audit_list(request: Request) -> Response:
+    """What people had done, newest first; with `run` to one run."""
+    asked = request.query_params
+    run, before = asked.get("run", ""), natural(asked.get("before"))
+    shown = await audits(site_of(request).journal, before=before or None, run=run or None)
+    older = None if shown.next is None else url("/audit", run=run, before=shown.next)
+    return page(request, "audit.html", shown=shown, run=run, before=before, older=older)
+
+
+routes = [Route("/effects", effects), Route("/quotas", quota_list), Route("/audit", audit_list)]
