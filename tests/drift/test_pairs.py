@@ -11,6 +11,7 @@ import pytest
 from nightproof import artifact, effect, job, now, random, step, wait_for
 from nightproof.drift.normalise import normalisers
 from nightproof.errors import MisuseError, UsageError
+from nightproof.views.documents import plain
 from nightproof.views.drift import budget, compared, drift, normalise_names
 
 pytestmark = pytest.mark.sqlite_only
@@ -88,7 +89,7 @@ def test_clean_pairs_are_not_accused(night, night_contract, pair):
     names = [night.run(body).name] + [night.run(body, replicate=-1).name for _ in range(2)]
     for a, b in [(0, 0), (0, 1), (1, 0), (1, 2)]:
         found = pair(names[a], names[b])
-        document = found.document()
+        document = plain(found.document())
         assert document["drift"] is False
         assert document["cause"] is None
         assert set(document["verdicts"].values()) == {"excluded"}
@@ -116,7 +117,7 @@ def test_another_contract_is_the_input(night, night_contract, pair):
     body = make(night_contract)
     a = night.run(body, night_contract(n=0)).name
     b = night.run(body, night_contract(n=1)).name
-    found = pair(a, b).document()
+    found = plain(pair(a, b).document())
     assert found["cause"] == "input"
     assert found["verdicts"]["input"] == "consistent with"
     assert {"cause": "input", "item": "/n", "a": "0", "b": "1"} in found["evidence"]
@@ -128,7 +129,7 @@ def test_edited_step_is_the_code(night, night_contract, pair):
     """The step whose digest differs is where the runs part, though others follow."""
     names = twice(night, make(night_contract), make(night_contract, rows_step(11)))
     found = pair(*names)
-    document = found.document()
+    document = plain(found.document())
     assert document["cause"] == "code"
     assert document["verdicts"]["sampling"] == "not testable"
     assert document["evidence"][0]["item"] == "step 'rows'"
@@ -157,14 +158,14 @@ def test_edited_body_is_the_code(night, night_contract, pair):
     assert found.judgement.cause == "code"
     assert found.comparison.first.what == "inputs"
     assert found.judgement.evidence[0].item == "job 'main'"
-    assert found.document()["verdicts"]["sampling"] == "not testable"
+    assert plain(found.document())["verdicts"]["sampling"] == "not testable"
 
 
 def test_unrecorded_randomness_is_sampling_or_unseen_context(night, night_contract, pair):
     """The record cannot part os.urandom from an unseen file: neither is named."""
     rows = rows_step(10, lambda: int.from_bytes(os.urandom(7), "big"))
     body = make(night_contract, rows)
-    document = pair(*twice(night, body, body)).document()
+    document = plain(pair(*twice(night, body, body)).document())
     assert document["drift"] is True
     assert document["cause"] is None
     assert document["verdicts"]["input"] == "excluded"
@@ -183,7 +184,7 @@ def test_file_in_home_is_context(night, night_contract, pair, tmp_path, monkeypa
     a = night.run(body).name
     setting.write_text("12")
     b = night.run(body, replicate=-1).name
-    document = pair(a, b).document()
+    document = plain(pair(a, b).document())
     assert document["cause"] == "context"
     (found,) = [one for one in document["evidence"] if one["cause"] == "context"]
     assert found["item"] == f"file {setting}"
@@ -211,7 +212,7 @@ def test_time_of_day_is_context(night, night_contract, pair, fake_clock):
     body = timed(night_contract)
     a = night.run(body).name
     fake_clock.at += 86400
-    document = pair(a, night.run(body, replicate=-1).name).document()
+    document = plain(pair(a, night.run(body, replicate=-1).name).document())
     assert document["cause"] == "context"
     (found,) = [one for one in document["evidence"] if one["cause"] == "context"]
     assert found["item"] == "now()"
@@ -225,7 +226,7 @@ def test_normalising_is_declared_and_hides_nothing(night, night_contract, pair, 
     a = night.run(body).name
     fake_clock.at += 86400
     found = pair(a, night.run(body, replicate=-1).name)
-    document = found.document()
+    document = plain(found.document())
     assert document["drift"] is False
     assert document["cause"] is None
     first = document["firstDivergence"]
@@ -247,7 +248,7 @@ def test_normalising_leaves_what_it_does_not_name(night, night_contract, pair, f
     async def body(contract: night_contract) -> int:
         return (await fetch())["amount"]
 
-    found = pair(*twice(night, body, body)).document()
+    found = plain(pair(*twice(night, body, body)).document())
     assert found["drift"] is True
     assert found["firstDivergence"]["step"] == "fetch"
 
@@ -265,7 +266,7 @@ def test_signal_that_differs_is_context(night, night_contract, pair):
         night.send(name, "go", word)
         assert night.run(body, replicate=replicate).value == json.loads(word)
         names.append(name)
-    document = pair(*names).document()
+    document = plain(pair(*names).document())
     assert document["cause"] == "context"
     assert document["firstDivergence"]["step"] == "result"
 
@@ -282,7 +283,7 @@ def test_artifact_alone_that_differs_is_shown_as_text(night, night_contract, pai
     a = night.run(body).name
     title[0] = "two"
     found = pair(a, night.run(body, replicate=-1).name)
-    assert found.document()["firstDivergence"]["step"] == "artifact report.md"
+    assert plain(found.document())["firstDivergence"]["step"] == "artifact report.md"
     assert "-# one" in found.comparison.first.values.text
     assert "+# two" in found.comparison.first.values.text
 
@@ -299,7 +300,7 @@ def test_failure_on_one_side_is_the_first_difference(night, night_contract, pair
     body = make(night_contract, rows_step(10, maybe))
     a = night.run(body).name
     broken[0] = True
-    found = pair(a, night.run(body, replicate=-1).name).document()
+    found = plain(pair(a, night.run(body, replicate=-1).name).document())
     assert found["drift"] is True
     assert found["firstDivergence"]["step"] == "rows"
 
@@ -423,7 +424,7 @@ def test_divergence_inside_a_child_run_is_found_there(night, night_contract, pai
     """The step of the child is named, and the child runs, whether it returns or fails."""
     given = iter([1, second])
     found = pair(*twice(night, *[nested(night_contract, lambda: next(given))] * 2))
-    document = found.document()
+    document = plain(found.document())
     assert document["firstDivergence"]["step"] == "look"
     runs = document["firstDivergence"]["runs"]
     assert runs["a"].startswith("inner-")

@@ -13,18 +13,14 @@ from nightproof.cli.reading import opened
 from nightproof.cli.replicating import another, unfinished
 from nightproof.cli.session import Session, complain, emit, note
 from nightproof.cli.table import rows as table
-from nightproof.config import redacted
 from nightproof.drift.compare import compare
-from nightproof.errors import Interrupted, NotFound, UsageError
-from nightproof.journal.protocol import Reader
-from nightproof.journal.records import RunFilter, RunRow
-from nightproof.model.states import RunStatus
+from nightproof.errors import Interrupted, UsageError
+from nightproof.journal.records import RunRow
 from nightproof.views import open_run
+from nightproof.views.budgets import ENDED, Agreements, agreements, document, ended
 from nightproof.views.documents import plain
-from nightproof.views.drift import Agreement, Budget, Compared, agreement, compared
+from nightproof.views.drift import Budget, Compared, compared
 from nightproof.views.drift import budget as budget_of
-
-_ENDED = (RunStatus.COMPLETED, RunStatus.FAILED)
 
 
 def reproduce(session: Session, name: str, times: int) -> int:
@@ -50,7 +46,7 @@ def reproduce(session: Session, name: str, times: int) -> int:
             complain(error)
             stopped = True
             break
-        if made.status not in _ENDED:
+        if made.status not in ENDED:
             open_ones.append(made.name)
             note(f"{number}/{times}  {made.name}  {made.status}: it is not compared")
             continue
@@ -65,7 +61,7 @@ def reproduce(session: Session, name: str, times: int) -> int:
 
 
 def _ready(row: RunRow) -> None:
-    if row.status not in _ENDED:
+    if row.status not in ENDED:
         raise UsageError(
             f"run {row.name} is {row.status}: there is no result to reproduce",
             f"Let it come to its end first: nightproof resume {row.name}",
@@ -83,29 +79,19 @@ def budget(session: Session, job: str, latest: bool) -> int:
 
     async def look() -> tuple[Budget, list[str]]:
         reader = opened(session)
-        rows = await _rows(reader, job)
+        rows = await ended(reader, job)
         rules = await declared(reader, rows[0])
         found = await budget_of(reader, blobs, rows, rules, latest)
         return found, [one.name for one in rules]
 
     found, rules = asyncio.run(look())
-    extra = {
-        "contracts": found.contracts,
-        "scope": "latest contract" if latest else "all contracts",
-        "leftOut": plain(found.left_out),
-    }
-    _report(session, job, extra, found.replicates, rules)
+    made = document(found, rules, latest)
+    if session.json:
+        emit(plain(made))
+    else:
+        extra = {"scope": made.scope, "leftOut": made.left_out}
+        print("\n".join(_told(job, extra, made.replicates, rules, made.agreement)))
     return DRIFT if any(not one.equal for one in found.replicates) else 0
-
-
-async def _rows(reader: Reader, job: str) -> list[RunRow]:
-    rows = await reader.runs(RunFilter(job=job, status=_ENDED, limit=-1))
-    if not rows:
-        raise NotFound(
-            f"no run of a job '{job}' has come to its end in {redacted(reader.url)}",
-            "`nightproof runs` lists the runs.",
-        )
-    return rows
 
 
 def _report(
@@ -115,14 +101,12 @@ def _report(
     found: Sequence[Compared],
     rules: list[str],
 ) -> None:
-    raw = agreement(sum(not one.equal_raw for one in found), len(found))
-    real = agreement(sum(not one.equal for one in found), len(found))
+    agreed = agreements(found)
     if session.json:
-        agreed = {"raw": plain(raw), "normalised": plain(real)}
-        document = {"job": job, **extra, "normalisers": rules}
-        emit({**document, "replicates": plain(list(found)), "agreement": agreed})
+        told = {"job": job, **extra, "normalisers": rules}
+        emit({**told, "replicates": plain(list(found)), "agreement": plain(agreed)})
         return
-    print("\n".join(_told(job, extra, found, rules, (raw, real))))
+    print("\n".join(_told(job, extra, found, rules, agreed)))
 
 
 def _told(
@@ -130,7 +114,7 @@ def _told(
     extra: dict[str, Any],
     found: Sequence[Compared],
     rules: list[str],
-    agreed: tuple[Agreement, Agreement],
+    agreed: Agreements,
 ) -> list[str]:
     scope = extra.get("scope")
     head = f"{scope} of job '{job}'" if scope else str(extra["run"])
@@ -143,7 +127,7 @@ def _told(
             f"{one.upper_bound:.2%}",
             str(one.needed) if one.needed else "-",
         ]
-        for label, one in zip(("raw", "normalised"), agreed, strict=True)
+        for label, one in (("raw", agreed.raw), ("normalised", agreed.normalised))
     ]
     head_row = [
         "",

@@ -104,8 +104,9 @@ async def compare(
     a: RunRow,
     b: RunRow,
     rules: Sequence[Normaliser] = (),
+    known: Record | None = None,
 ) -> Comparison:
-    """Compare run `b` with run `a`.
+    """Compare run `b` with run `a`; `known` is the record of `a` where it was read before.
 
     Raises UsageError for runs of different jobs and for one that has not ended, and
     MisuseError where a normaliser of the job fails.
@@ -121,7 +122,8 @@ async def compare(
                 f"run {row.name} is {row.status}: it has not come to its end",
                 f"Compare it when it has ended: nightproof resume {row.name}",
             )
-    one, other = await record(reader, a), await record(reader, b)
+    one = await record(reader, a) if known is None else known
+    other = await record(reader, b)
     found = Comparison(one, other, tuple(rule.name for rule in rules))
     found.world = _world(one, other)
     look = _Look(reader, blobs, one, other, rules)

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from nightproof.blobs.protocol import Blobs
 from nightproof.drift.compare import Comparison, compare
 from nightproof.drift.normalise import Normaliser
+from nightproof.drift.record import record
 from nightproof.drift.statistics import CONFIDENCE, TARGET, trials_needed, upper_bound
 from nightproof.drift.verdict import judge
 from nightproof.journal.protocol import Reader
 from nightproof.journal.records import RunRow
 from nightproof.model.states import Kind
 from nightproof.views.comparison import DriftView, given, name
-from nightproof.views.values import parsed
+from nightproof.views.values import iso, parsed
 
 _EARLY = 50
 """What a job declares is among the first so many events of its runs."""
@@ -66,7 +67,10 @@ async def normalise_names(reader: Reader, run: RunRow) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """One replicate beside the run that it repeats; `first` is where they part."""
+    """One replicate beside the run that it repeats (`of`); `first` is where they part.
+
+    `at` is when it ended.
+    """
 
     run: str
     status: str
@@ -74,6 +78,8 @@ class Compared:
     equal_raw: bool
     other_code: bool
     first: str | None
+    of: str = ""
+    at: str | None = None
 
 
 def compared(found: Comparison) -> Compared:
@@ -87,6 +93,8 @@ def compared(found: Comparison) -> Compared:
         found.raw == 0,
         found.other_code,
         None if first is None else name(first) + (f" [{first.key}]" if first.key else ""),
+        found.a.run.name,
+        iso(found.b.run.finished),
     )
 
 
@@ -123,7 +131,8 @@ async def budget(
     left_out: list[Compared] = []
     for group in wanted:
         order = sorted(group, key=lambda row: (row.status != "completed", row.replicate, row.id))
+        known = await record(reader, order[0]) if len(order) > 1 else None
         for row in sorted(order[1:], key=lambda row: row.id):
-            one = compared(await compare(reader, blobs, order[0], row, rules))
+            one = compared(await compare(reader, blobs, order[0], row, rules, known))
             (left_out if one.other_code else kept).append(one)
     return Budget(rows[0].job, len(wanted), kept, left_out)
