@@ -80,8 +80,9 @@ async def log(
         newer = await reader.entries(row.id, kinds, before - 1, 1)
         high = newer[0].at if newer else high
     while kinds:
-        chunk = min(_CHUNK, limit + 1 - len(lines)) if not wanted else _CHUNK
-        entries = await reader.entries(row.id, kinds, limit=chunk, before=cursor, newest=True)
+        chunk = _CHUNK if wanted else limit
+        entries = await reader.entries(row.id, kinds, limit=chunk + 1, before=cursor, newest=True)
+        more, entries = len(entries) > chunk, entries[-chunk:]
         await learn(reader, names, entries)
         found = []
         for entry in entries:
@@ -90,7 +91,7 @@ async def log(
                 found.append((entry.at, 1, line))
         lines = found + lines
         scanned += len(entries)
-        if len(entries) < chunk:
+        if not more:
             cursor = None
             break
         cursor, low = entries[0].seq, entries[0].at
