@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
-from nightproof.cli import scheduling, signals, targets
+from nightproof import app
+from nightproof.cli import recording, scheduling, signals, targets
 from nightproof.cli.scheduling import Declared
 from nightproof.cli.session import Session, emit, note
 from nightproof.errors import UsageError
+from nightproof.journal.protocol import Journal
 from nightproof.model import clock
 from nightproof.serving.children import Children, Ended
 
+T = TypeVar("T")
 _MOST = 10_000
 _DAY = timedelta(days=1)
 
@@ -36,17 +39,32 @@ def backfill(
         else:
             print("\n".join(each.isoformat() for each in fires))
         return 0
-    ends, stopped = asyncio.run(_each(session, targets.absolute(text), one, fires, parallel))
+    target = targets.absolute(text)
+    words = ["--from", first, "--to", last, f"--name={one.plan.name}", *recording.dashed(target)]
+    number = asyncio.run(_noted(session, lambda journal: recording.begin(
+        journal, "backfill", "", "schedule", "backfill", *words
+    )))  # fmt: skip
+    ends, stopped = asyncio.run(_each(session, target, one, fires, parallel))
     if session.json:
         emit({"schedule": one.plan.name, "runs": [_document(end) for end in ends]})
     failed = [end for end in ends if end.code != 0]
     left = len(fires) - len(ends)
-    note(
-        f"{len(ends) - len(failed)} of {len(fires)} done" + (f", {left} not begun" if left else "")
-    )
+    told = f"{len(ends) - len(failed)} of {len(fires)} done"
+    told += f", {left} not begun" if left else ""
+    note(told)
     codes = {end.code if end.code >= 0 else 1 for end in failed}
     codes |= {signals.TEMPFAIL} if stopped else set()
-    return next((code for code in (1, 2, signals.TEMPFAIL) if code in codes), 0)
+    code = next((code for code in (1, 2, signals.TEMPFAIL) if code in codes), 0)
+    asyncio.run(_noted(session, lambda journal: recording.finish(journal, number, code, told)))
+    return code
+
+
+async def _noted(session: Session, write: Callable[[Journal], Awaitable[T]]) -> T:
+    journal = app.open_journal(session.settings())
+    try:
+        return await write(journal)
+    finally:
+        await journal.close()
 
 
 def _day(text: str, option: str) -> date:

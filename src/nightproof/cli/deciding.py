@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from nightproof import app
+from nightproof.cli.recording import audited, dashed
 from nightproof.cli.session import Session, emit
 from nightproof.errors import NotFound, UsageError
 from nightproof.journal.protocol import Journal
@@ -44,11 +45,14 @@ def cancel(session: Session, name: str) -> int:
             if row.status not in (RunStatus.RUNNING, RunStatus.PARKED):
                 raise NotFound(f"run {row.name} is {row.status}; there is nothing to cancel")
         except NotFound:
-            if await _cancel_unbegun(session, name):
+            if await _cancel_unbegun(journal, session, name):
                 return name, False, "Temporal"
             raise
         owner = row.owner.label if row.owner else "its process"
-        return row.name, await _cancel(journal, row, session), owner
+        async with audited(journal, "cancel", row.name, "cancel", *dashed(row.name)) as told:
+            done = await _cancel(journal, row, session)
+            told.append("cancelled" if done else f"asked {owner} to cancel")
+        return row.name, done, owner
 
     run, done, owner = writing(session, act)
     status = "cancelled" if done else "running"
@@ -63,14 +67,17 @@ def cancel(session: Session, name: str) -> int:
     return 0
 
 
-async def _cancel_unbegun(session: Session, name: str) -> bool:
+async def _cancel_unbegun(journal: Journal, session: Session, name: str) -> bool:
     """Whether the engine is Temporal, and has a run of that name that no worker has begun."""
     settings = session.settings()
     if settings.engine != "temporal":
         return False
     from nightproof.cli import poking  # for such runs only
 
-    return await poking.cancel_unbegun(settings, name)
+    async with audited(journal, "cancel", name, "cancel", *dashed(name)) as told:
+        found = await poking.cancel_unbegun(settings, name)
+        told.append("asked Temporal to cancel" if found else "Temporal has no such run")
+    return found
 
 
 async def _cancel(journal: Journal, row: RunRow, session: Session) -> bool:
@@ -109,18 +116,25 @@ def resolve(
     async def act(journal: Journal) -> tuple[RunRow, EffectRow]:
         row = await open_run(journal, name)
         found = _wanted(row, effect, await journal.effects(row.id))
-        decided = await journal.resolve(found.key, happened, output)
-        return await _tell(journal, row, session), decided
+        decision = "--happened" if happened else "--retry"
+        given = dashed(row.name, found.key, *([result] if result is not None else []))
+        async with audited(journal, "resolve", row.name, "resolve", decision, *given) as told:
+            decided = await journal.resolve(found.key, happened, output)
+            told.append(f"{found.key} {_says(happened)}")
+            return await _tell(journal, row, session), decided
 
     row, found = writing(session, act)
     decision = "confirmed" if happened else "clear"
     if session.json:
         emit({"run": row.name, "effect": found.name, "key": found.key, "state": decision})
         return 0
-    says = "is taken as done" if happened else "will be tried again"
     next_ = "watch" if row.owner is not None and row.owner.is_workflow else "resume"
-    print(f"effect '{found.name}' [{found.key}] {says}: `nightproof {next_} {row.name}`")
+    print(f"effect '{found.name}' [{found.key}] {_says(happened)}: `nightproof {next_} {row.name}`")
     return 0
+
+
+def _says(happened: bool) -> str:
+    return "is taken as done" if happened else "will be tried again"
 
 
 def _wanted(row: RunRow, effect: str, ledger: list[EffectRow]) -> EffectRow:
@@ -145,8 +159,11 @@ def signal(session: Session, name: str, what: str, payload: str) -> int:
         row = await open_run(journal, name)
         if row.status in (RunStatus.COMPLETED, RunStatus.CANCELLED):
             raise NotFound(f"run {row.name} is {row.status} and takes no signals")
-        await journal.send(row.id, what, data)
-        return await _tell(journal, row, session)
+        given = dashed(row.name, what, payload)
+        async with audited(journal, "signal", row.name, "signal", *given) as told:
+            await journal.send(row.id, what, data)
+            told.append(f"'{what}' sent")
+            return await _tell(journal, row, session)
 
     row = writing(session, act)
     if session.json:

@@ -20,6 +20,7 @@ from nightproof.journal.records import RunFilter, RunRow
 from nightproof.model import clock
 from nightproof.model.states import RunStatus
 from nightproof.views import open_run
+from nightproof.views.audit import ACTOR
 
 _OPEN = (RunStatus.RUNNING, RunStatus.PARKED)
 _PATIENCE_SECONDS = 30.0
@@ -130,7 +131,8 @@ def _ran(
         cwd=folder,
         # Not as an option: everybody can read those, and a URL may hold a password.
         env=os.environ
-        | {"NIGHTPROOF_DEBUG": "", "NIGHTPROOF_STORE": store, "NIGHTPROOF_ENGINE": "embedded"},
+        | {"NIGHTPROOF_DEBUG": "", "NIGHTPROOF_STORE": store, "NIGHTPROOF_ENGINE": "embedded"}
+        | {ACTOR: "reproduce"},
         start_new_session=True,
     )
     try:

@@ -9,7 +9,7 @@ from typing import Any
 
 from nightproof import app
 from nightproof.cli import outcome as outcomes
-from nightproof.cli import resumable, running, signals, targets
+from nightproof.cli import recording, resumable, running, signals, targets
 from nightproof.cli.running import Night, Output
 from nightproof.cli.session import Session, complain, isolated, note
 from nightproof.engines.attempt import Options, Outcome
@@ -91,7 +91,7 @@ def _resume(
             night.start()
             signals.before_the_run()
         if not every:
-            outcome = _go_on(night, rows[0], strict, engine)
+            outcome = _recorded(night, rows[0], strict, engine)
             if output.json:
                 output.document(outcomes.document(outcome))
             else:
@@ -103,6 +103,21 @@ def _resume(
         raise
     finally:
         night.close()
+
+
+def _recorded(night: Night, row: RunRow, strict: bool, engine: str | None) -> Outcome:
+    """Go on with a run that somebody named; it is on record who had it done."""
+    journal = night.journal
+    words = ("resume", *(["--strict"] if strict else []), *recording.dashed(row.name))
+    number = night.do(recording.begin(journal, "resume", row.name, *words))
+    try:
+        outcome = _go_on(night, row, strict, engine)
+    except NightproofError as error:
+        night.do(recording.finish(journal, number, error.exit_code, error.message))
+        raise
+    code = running.ended(outcome)
+    night.do(recording.finish(journal, number, code, str(outcome.status)))
+    return outcome
 
 
 def _each(night: Night, output: Output, rows: list[RunRow], strict: bool, alike: bool) -> int:

@@ -1,4 +1,4 @@
-"""What looks after the store, as typer describes it: gc, doctor, migrate."""
+"""What looks after the store, as typer describes it: gc, doctor, migrate, audit."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import Annotated
 
 import typer
 
-from nightproof.cli.options import Debug, EngineUrl, Json, Store, end, session
+from nightproof.cli.options import Debug, EngineUrl, Json, Limit, Store, end, names, session
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    for command in (gc, doctor, migrate):
+    for command in (gc, doctor, migrate, audit):
         app.command()(command)
 
 
@@ -86,3 +86,22 @@ def migrate(
     from nightproof.cli import migrating
 
     end(migrating.migrate(session(store, debug, json), origin, to, blobs_from, blobs_to))
+
+
+def audit(
+    run: Annotated[
+        str | None,
+        typer.Argument(metavar="[RUN]", help="Only what was done to it.", autocompletion=names),
+    ] = None,
+    limit: Limit = 50,
+    before: Annotated[
+        int | None, typer.Option("--before", metavar="ID", help="Only what came before.")
+    ] = None,
+    json: Json = False,
+    store: Store = None,
+    debug: Debug = False,
+) -> None:
+    """List what people had done: cancel, resolve, signal, resume and more, newest first."""
+    from nightproof.cli import auditing
+
+    end(auditing.audit(session(store, debug, json), run, limit, before))

@@ -69,7 +69,8 @@ class AuditRow(NamedTuple):
     """What a person had done to the journal.
 
     It is written before the act: `code` is the exit code of `command` once it has ended, None
-    before, and for ever where whoever waited for it died. `run` is a run's name, or "".
+    before, and for ever where whoever waited for it died; until then `outcome` names that process
+    (see :mod:`nightproof.views.audit`). `run` is a run's name, or "".
     """
 
     id: int

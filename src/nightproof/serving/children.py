@@ -8,13 +8,23 @@ import os
 import signal
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
 
 from nightproof.model import clock
+from nightproof.views.audit import ACTOR
 
 _CHUNK = 65536
+_SAID = 2000
+
+
+class How(NamedTuple):
+    """How a child is started: what it reads, where, and its environment's further variables."""
+
+    given: bytes | None = None
+    folder: str | None = None
+    environ: Mapping[str, str] = {}
 
 
 class Ended(NamedTuple):
@@ -26,6 +36,8 @@ class Ended(NamedTuple):
     document: dict[str, Any]
     """The JSON document on its stdout, empty where there is none."""
     seconds: float
+    said: str = ""
+    """The last that it wrote to stderr."""
 
     @property
     def run(self) -> str:
@@ -71,42 +83,53 @@ class Children:
         """The keys of those that run."""
         return iter(list(self._tasks))
 
-    def start(self, key: str, label: str, words: Sequence[str]) -> None:
+    def start(self, key: str, label: str, words: Sequence[str], how: How | None = None) -> None:
         """Start the command with these words; at most one for a key."""
-        self._tasks[key] = asyncio.ensure_future(self._follow(key, label, words))
+        self._tasks[key] = asyncio.ensure_future(self._follow(key, label, words, how or How()))
 
-    async def _follow(self, key: str, label: str, words: Sequence[str]) -> None:
+    async def _follow(self, key: str, label: str, words: Sequence[str], how: How) -> None:
         begun = clock.monotonic()
-        out = b""
+        out, said = b"", ""
         code = 1
         try:
             process = await asyncio.create_subprocess_exec(
-                *command(), *words, stdin=DEVNULL, stdout=PIPE, stderr=PIPE, start_new_session=True
-            )
+                *command(), *words, stdin=DEVNULL if how.given is None else PIPE, stdout=PIPE,
+                stderr=PIPE, start_new_session=True, cwd=how.folder,
+                env={ACTOR: "nightproof serve", **os.environ, **how.environ},
+            )  # fmt: skip
             self._processes[key] = process
             if self._draining:
                 process.terminate()
             assert process.stdout is not None
             assert process.stderr is not None
-            out, _ = await asyncio.gather(process.stdout.read(), self._relay(process.stderr, label))
+            out, said, _ = await asyncio.gather(
+                process.stdout.read(), self._relay(process.stderr, label), _give(process, how)
+            )
             code = await process.wait()
-        except OSError as error:
-            self._say(f"{label}: no process could be started: {error.strerror}")
+        except (OSError, ValueError) as error:  # ValueError: NUL in a word
+            said = f"no process could be started: {getattr(error, 'strerror', None) or error}"
+            self._say(f"{label}: {said}")
         finally:
             self._tasks.pop(key, None)
             self._processes.pop(key, None)
             took = clock.monotonic() - begun
-            self._ended(Ended(key, label, code, _document(out), took))
+            self._ended(Ended(key, label, code, _document(out), took, said))
             self.changed.set()
 
-    async def _relay(self, stream: asyncio.StreamReader, label: str) -> None:
-        rest = b""
+    async def _relay(self, stream: asyncio.StreamReader, label: str) -> str:
+        """Pass on what a child writes, line by line; the last of it."""
+        rest, last = b"", ""
         while chunk := await stream.read(_CHUNK):
             *lines, rest = (rest + chunk).split(b"\n")
             for line in lines:
-                self._say(f"{label}: {line.decode('utf-8', 'replace')}")
+                text = line.decode("utf-8", "replace")
+                last = f"{last}\n{text}"[-_SAID:]
+                self._say(f"{label}: {text}")
         if rest:
-            self._say(f"{label}: {rest.decode('utf-8', 'replace')}")
+            text = rest.decode("utf-8", "replace")
+            last = f"{last}\n{text}"[-_SAID:]
+            self._say(f"{label}: {text}")
+        return last.strip()
 
     async def wait(self) -> None:
         """Wait until one has ended since the last call; not at all where none runs."""
@@ -134,6 +157,15 @@ class Children:
         if late:
             self.ask(signal.SIGKILL)
             await asyncio.wait(late)
+
+
+async def _give(process: Process, how: How) -> None:
+    """Hand a child its input."""
+    if process.stdin is not None:
+        with suppress(BrokenPipeError, ConnectionResetError):  # it has left without reading
+            process.stdin.write(how.given or b"")
+            await process.stdin.drain()
+        process.stdin.close()
 
 
 def command() -> list[str]:

@@ -1,0 +1,46 @@
+"""``nightproof audit``: what people had done."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from nightproof.cli.reading import opened
+from nightproof.cli.session import Session, emit, note
+from nightproof.cli.table import local, rows
+from nightproof.errors import NotFound
+from nightproof.views import audit as trail
+from nightproof.views.documents import plain
+from nightproof.views.runs import open_run
+
+
+def audit(session: Session, name: str | None, limit: int, before: int | None) -> int:
+    """``nightproof audit [RUN]``."""
+    reader = opened(session)
+
+    async def look() -> trail.AuditPage:
+        run = None
+        if name is not None:
+            try:
+                run = (await open_run(reader, name)).name
+            except NotFound:
+                run = name  # it may have been removed: what was done to it is still here
+        return await trail.audits(reader, limit=limit, before=before, run=run)
+
+    found = asyncio.run(look())
+    if session.json:
+        emit(plain(found))
+        return 0
+    if not found.acts:
+        note("nobody has done anything yet")
+        return 0
+    body = [_line(one) for one in found.acts]
+    print("\n".join(rows(["AT", "WHO", "ACT", "RUN", "OUTCOME"], body)))
+    if found.next is not None:
+        note(f"--before {found.next} shows what was before")
+    return 0
+
+
+def _line(one: trail.AuditView) -> Sequence[str]:
+    outcome = one.outcome if one.state == "done" else f"{one.state}: {one.outcome}".rstrip(": ")
+    return [local(one.at), one.who, one.act, one.run, outcome]

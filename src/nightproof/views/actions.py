@@ -1,0 +1,86 @@
+"""What a person can have done to a run now, and why not the rest."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass, field
+from typing import Literal
+
+from nightproof.journal.records import EffectRow, RunRow
+from nightproof.model.states import EffectState, RunStatus
+from nightproof.views.runs import alive
+
+Act = Literal["resume", "cancel", "replicate", "resolve", "signal"]
+_SIGNAL = re.compile(r"signal '(.*?)'(?:; |$)")
+_OPEN = (RunStatus.RUNNING, RunStatus.PARKED)
+_UNDECIDED = (EffectState.INTENDED, EffectState.FAILED)
+
+
+@dataclass(frozen=True, slots=True)
+class ActionView:
+    """Something that can be done to a run; `query` says what to ask its page for."""
+
+    act: Act
+    label: str
+    query: dict[str, str] = field(default_factory=dict)
+
+
+def actions(row: RunRow) -> list[ActionView]:
+    """What can be done to the run itself now, the most likely first."""
+    found: list[ActionView] = []
+    if not why_not("signal", row):
+        names = awaited(row)
+        found += [ActionView("signal", f"Send {name}", _of(row, name=name)) for name in names]
+    labels: tuple[tuple[Act, str], ...] = (
+        ("resume", "Resume"), ("cancel", "Cancel"), ("replicate", "Replicate"),
+    )  # fmt: skip
+    found += [ActionView(act, label, _of(row)) for act, label in labels if not why_not(act, row)]
+    return found
+
+
+def _of(row: RunRow, **more: str) -> dict[str, str]:
+    return {"run": row.name, **more}
+
+
+def awaited(row: RunRow) -> list[str]:
+    """The names of the signals that a run waits for."""
+    return _SIGNAL.findall(row.waiting) if row.status in _OPEN else []
+
+
+def why_not(act: Act, row: RunRow) -> str:
+    """Why this makes no sense for the run now; "" where it does."""
+    status = row.status
+    if act == "cancel":
+        return "" if status in _OPEN else f"the run is {status}; there is nothing to cancel"
+    if act == "signal":
+        over = status in (RunStatus.COMPLETED, RunStatus.CANCELLED)
+        return f"the run is {status} and takes no signals" if over else ""
+    if act == "resolve":
+        return "the run is at work on it now" if status is RunStatus.RUNNING and alive(row) else ""
+    if row.parent is not None:
+        return (
+            "it is part of another run, which goes on with it"
+            if act == "resume"
+            else ("it is part of another run: replicate that one")
+        )
+    if not row.target:
+        return "the run does not say where its job is"
+    if act == "resume":
+        if status is RunStatus.COMPLETED:
+            return "the run is completed; there is nothing to go on with"
+        if alive(row):
+            return "a process is at work on the run"
+    return ""
+
+
+def why_not_resolve(row: RunRow, effect: EffectRow) -> str:
+    """The same for the decision about one of its effects."""
+    if effect.state not in _UNDECIDED:
+        return f"the effect is {effect.state}; there is nothing to decide"
+    return why_not("resolve", row)
+
+
+def isolation(row: RunRow) -> str:
+    """The level of isolation at which the run was begun."""
+    return str(json.loads(row.options or b"{}").get("isolate") or "L0")
