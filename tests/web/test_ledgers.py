@@ -95,7 +95,7 @@ def test_the_audit_trail(own_house: Any, serving: Any):
     running = serving(own_house)
     page = running.get("/audit").text.split("<main")[1]
     assert page.count("<tr class=") == 2
-    assert page.index("outcome unknown") < page.index("failed") < page.index("done")
+    assert page.index(">outcome unknown<") < page.index(">failed<") < page.index(">done<")
     assert "it &lt;b&gt;ended&lt;/b&gt;" in page
     one = running.get("/audit?run=a-1").text
     assert "a-1" in one

@@ -48,7 +48,6 @@
     if (drawn.get(place) !== known) return;
     before?.plot?.destroy();
     const ink = colour("muted"), line = { stroke: colour("line"), width: 1 };
-    const day = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short" });
     const axis = { stroke: ink, grid: line, ticks: { ...line, size: 5 }, font: `11px ${colour("sans")}`, labelFont: `11px ${colour("sans")}` };
     const bars = data.kind === "bars";
     const unit = data.unit ? ` ${data.unit}` : "";
@@ -65,12 +64,14 @@
       };
     });
     const span = data.x.at(-1) - data.x[0], dated = data.time && span > 2 * 86400;
+    const axisTime = new Intl.DateTimeFormat("en-GB", dated ? { day: "numeric", month: "short" } : { hour: "2-digit", minute: "2-digit", second: span < 600 ? "2-digit" : undefined });
     const edge = data.x.length < 2 ? (data.time ? 43200 : 1) : bars ? (0.6 * span) / (data.x.length - 1) : span * 0.01;
     known.plot = new Plot({
+      class: data.series.length > 1 ? "several" : "single",
       width: Math.max(200, place.clientWidth - 24), height: data.height ?? 190, cursor: { drag: { x: false, y: false } },
       scales: { x: { time: Boolean(data.time), range: [data.x[0] - edge, data.x.at(-1) + edge] },
         y: bars || data.zero ? { range: (_, low, high) => [Math.min(0, low ?? 0), (high || 1) * 1.08] } : {} },
-      axes: [{ ...axis, ...(dated ? { values: (_, all) => all.map((v) => day.format(v * 1000)), incrs: [1, 2, 7, 14, 30, 61, 91, 182, 365].map((n) => n * 86400) } : {}) }, { ...axis, size: 56, values: (_, all) => all.map((v) => number.format(v)) }],
+      axes: [{ ...axis, ...(data.time ? { values: (_, all) => all.map((v) => axisTime.format(v * 1000)) } : {}), ...(dated ? { incrs: [1, 2, 7, 14, 30, 61, 91, 182, 365].map((n) => n * 86400) } : {}) }, { ...axis, size: 56, values: (_, all) => all.map((v) => number.format(v)) }],
       series: [{ label: data.x_label ?? "x", value: data.time ? (_, v) => v == null ? "–" : near.format(v * 1000).replace(",", "") : undefined }, ...series],
     }, [data.x, ...data.series.map((one) => one.values)], place);
     sizes.observe(place);
