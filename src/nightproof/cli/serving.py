@@ -81,7 +81,9 @@ async def _serve(
             return _told(session, ends, server.stopping)
         if dashboard is not None:
             dashboard.start(*at)
-        say(f"serving{f' on {dashboard.url}' if dashboard else ''} (pid {os.getpid()})")
+        say(
+            f"serving{f' on {dashboard.url}' if dashboard and dashboard.url else ''} (pid {os.getpid()})"
+        )
         if settings.public_url and dashboard is not None:
             say(f"the dashboard is for people at {settings.public_url}")
         await server.serve()

@@ -16,11 +16,11 @@ _CHILDREN = 200
 async def mark(journal: Journal, name: str) -> str:
     """A digest of what a run's pages show: another one when there is something new.
 
-    "" where there is no such run. Of its child runs the newest 200 count.
+    Where there is no such run it is that of none. Of its child runs the newest 200 count.
     """
     row = await journal.find(name)
     if row is None:
-        return ""
+        return "none"
     children = await journal.runs(RunFilter(parent=row.id, limit=_CHILDREN, brief=True))
     doubt = EffectFilter(run=row.id, states=(EffectState.INTENDED, EffectState.FAILED), limit=200)
     told = (

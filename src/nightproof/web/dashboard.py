@@ -52,7 +52,7 @@ class Dashboard:
         self._store = store
         self._watcher = watcher
         self.url = ""
-        """Where it listens, for people."""
+        """Where it listens, for people; "" where it could not begin, and has said why."""
         self._token = tokens.taken(os.environ) if token is None else token
         self._uvicorn: uvicorn.Server | None = None
         self._site: Site | None = None
@@ -78,6 +78,8 @@ class Dashboard:
         self.url = f"http://[{named}]:{at}/" if ":" in named else f"http://{named}:{at}/"
         self._thread.start()
         self._ready.wait()
+        if self._uvicorn is None:
+            self.url = ""
         return int(at)
 
     def _access(self, host: str, address: str, port: int) -> Access:

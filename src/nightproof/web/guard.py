@@ -93,7 +93,7 @@ class Guard:
         state.session = access.session(_cookies(request.headers, access.cookie))
         state.signed_in = state.session.signed_in
         if len(hosts) != 1 or not access.hosted(hosts[0]):
-            return _misdirected()
+            return _misdirected(request)
         path = str(request.scope["path"])
         open_to_all = path in OPEN or path.startswith("/static/")
         if not open_to_all:
@@ -243,10 +243,12 @@ def _cookies(sent: Headers, name: str) -> list[str]:
     return [value for key, _, value in pairs if key == name]
 
 
-def _misdirected() -> Response:
-    told = (
-        "this dashboard has another name\n"
+def _misdirected(request: Request) -> Response:
+    told = "this dashboard has another name"
+    hint = (
         "Open it by the address that `nightproof serve` says, or set public_url to the one "
-        "that people use.\n"
+        "that people use."
     )
-    return PlainTextResponse(told, 421, {"connection": "close"})
+    if str(request.scope["path"]).startswith("/api"):
+        return problem(request, 421, told, hint, connection="close")
+    return PlainTextResponse(f"{told}\n{hint}\n", 421, {"connection": "close"})

@@ -45,9 +45,10 @@ async def _news(live: Live, run: str, seen: str, until: int | None) -> AsyncIter
         # In this order: a change between the two is noticed by the second.
         mark = await live.mark(listener)
         await live.look()
-        if seen not in (live.state, mark):
+        if seen in (live.state, mark):
+            listener.seen = mark
+        else:
             listener.news.set()
-        listener.seen = mark if seen in (live.state, mark) else ""
         while not live.closed:
             if until is not None and clock.now_ms() > until * 1000:
                 return
