@@ -10,6 +10,7 @@ from nightproof.journal.listing import EffectFilter
 from nightproof.journal.protocol import Reader
 from nightproof.journal.records import RunFilter, RunRow, was_distant
 from nightproof.model.states import EffectState, Kind, RunStatus
+from nightproof.views.actions import awaited
 from nightproof.views.course import ATTEMPTS, Course, Events, drawn, events_of
 from nightproof.views.effects import EffectView, effect_view
 from nightproof.views.runs import AttemptView, RunView, advice, attempt, view, word
@@ -104,7 +105,7 @@ async def overview(reader: Reader, row: RunRow) -> Overview:
         run=shown,
         status=word(shown),
         next=advice(row, shown, [one.key for one in doubtful]),
-        awaits=_awaited(row),
+        awaits=next(iter(awaited(row)), "") if row.status is RunStatus.PARKED else "",
         engine="temporal" if was_distant(attempts) else "embedded",
         contract=parsed(row.contract),
         result=parsed(row.result),
@@ -150,14 +151,6 @@ class _Told:
             elif kind in _CHANGES:
                 text = message or f"the code of {told.get('what')} has changed"
                 self.changes.append(NoteView(at, kind, text))
-
-
-def _awaited(row: RunRow) -> str:
-    """The one signal that a parked run waits for."""
-    awaited = row.waiting.startswith("signal '") and "; " not in row.waiting
-    if row.status is not RunStatus.PARKED or not awaited:
-        return ""
-    return row.waiting.removeprefix("signal '").removesuffix("'")
 
 
 async def _failures(reader: Reader, row: RunRow) -> list[ItemView]:

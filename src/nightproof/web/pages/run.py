@@ -13,6 +13,7 @@ from nightproof.errors import NotFound, UsageError
 from nightproof.journal.records import RunRow
 from nightproof.model import clock
 from nightproof.views import open_run, view, word
+from nightproof.views.actions import actions
 from nightproof.views.grid import STATES, GridView, cell, grid, item, listed, raw
 from nightproof.views.overview import Overview, overview
 from nightproof.views.runs import shell
@@ -25,6 +26,8 @@ from nightproof.web.strip import progress, strip
 
 ROWS = 50
 LINES = 100
+FEWEST = 10
+"""With fewer items than these the table shows as much as a grid."""
 INLINE = 2000
 """Up to so many cells come with the page; more are asked for by its script."""
 PATIENCE_SECONDS = 0.08
@@ -46,7 +49,7 @@ async def show(request: Request) -> Response:
     waiting = row.waiting if row.status == "parked" else ""
     return page(
         request, "run.html", run=found.run, found=found, course=found.course,
-        strip=strip(found.course, waiting), progress=progress, acts=offered(found),
+        strip=strip(found.course, waiting), progress=progress, acts=offered(row, found),
         usual=await _usual(request, row), word_of=word,
     )  # fmt: skip
 
@@ -62,23 +65,18 @@ async def _usual(request: Request, row: RunRow) -> UsualView | None:
     return await usual(site_of(request).journal, row, state.history, until)
 
 
-def offered(found: Overview) -> list[tuple[str, str, str]]:
+def offered(row: RunRow, found: Overview) -> list[tuple[str, str, str]]:
     """What can be done with a run now: label, address and look of each button."""
-    run, status = found.run.run, found.status
-    acts = []
+    acts = [
+        (one.label, url(f"/act/{one.act}", **one.query), "danger" if one.act == "cancel" else "")
+        for one in actions(row)
+    ]
     doubt = [one for one in found.effects if one.undecided]
-    if status == "parked" and doubt:
-        href = url("/act/resolve", run=run, effect=doubt[0].key)
-        acts.append(("Decide about the effect", href, "primary"))
-    if found.awaits:
-        acts.append(("Send the signal", url("/act/signal", run=run, name=found.awaits), "primary"))
-    if status in ("failed", "interrupted", "cancelled", "parked"):
-        look = "primary" if not acts and status != "cancelled" else ""
-        acts.append(("Resume", url("/act/resume", run=run), look))
-    if status == "completed":
-        acts.append(("Replicate", url("/act/replicate", run=run), ""))
-    if status in ("running", "parked", "interrupted"):
-        acts.append(("Cancel", url("/act/cancel", run=run), "danger"))
+    if found.status == "parked" and doubt:
+        href = url("/act/resolve", run=row.name, effect=doubt[0].key)
+        acts.insert(0, ("Decide about the effect", href, ""))
+    if acts and found.status in ("failed", "interrupted", "parked") and not acts[0][2]:
+        acts[0] = (*acts[0][:2], "primary")
     return acts
 
 
@@ -133,7 +131,7 @@ async def step(request: Request) -> Response:
 def _cells(row: RunRow, seen: GridView) -> dict[str, Any] | None:
     """What the grid on the page is drawn from; None where there is too little to see."""
     many = max(len(seen.states), seen.total or 0)
-    if many < 2:
+    if many < FEWEST:
         return None
     place = url("/runs/{}/steps/{}", row.name, seen.step)
     return {"total": many, "states": seen.states if many <= INLINE else None, "place": place}
