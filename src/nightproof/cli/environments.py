@@ -23,7 +23,7 @@ from nightproof.provenance.snapshot import (
 from nightproof.provenance.snapshot.compare import brief
 from nightproof.views import documents, open_run
 from nightproof.views.documents import plain
-from nightproof.views.environment import environment, workers
+from nightproof.views.environment import DifferenceView, environment, workers
 
 HERE = "here"
 DIFFERS = 3
@@ -89,21 +89,11 @@ def diff(session: Session, a: str, b: str) -> int:
         host = [found for found in host if found.item != IMPORTED]
     parts = {"strict": strict, "numeric": numeric, "host": host}
     if session.json:
-        emit(_document(sides, parts))
+        items = [DifferenceView(part, *one) for part, its in parts.items() for one in its]
+        emit(plain(documents.environment_diff(sides[0].name, sides[1].name, items)))
     else:
         _print(sides, parts)
     return DIFFERS if strict else 0
-
-
-def _document(sides: list[Side], parts: dict[str, list[Difference]]) -> dict[str, object]:
-    return {
-        "a": sides[0].name,
-        "b": sides[1].name,
-        "differs": {"strict": bool(parts["strict"]), "numeric": bool(parts["numeric"])},
-        "items": [
-            {"part": part, **one._asdict()} for part, found in parts.items() for one in found
-        ],
-    }
 
 
 def _print(sides: list[Side], parts: dict[str, list[Difference]]) -> None:

@@ -24,6 +24,7 @@ from nightproof.views import (
     QuotaView,
     RunSummary,
 )
+from nightproof.views.environment import DifferenceView, compared
 from nightproof.views.environment import environment as snapshot_of
 from nightproof.views.environment import workers as workers_of
 from nightproof.views.listing import RunPage, listed
@@ -151,6 +152,36 @@ async def environment(reader: Reader, blobs: Blobs, row: RunRow) -> Environment:
     """``env show RUN --json``. Raises NotFound and BlobError as the view does."""
     found = await snapshot_of(reader, blobs, row)
     return environment_of(row.name, found, await workers_of(reader, row))
+
+
+@dataclass(frozen=True, slots=True)
+class Differs:
+    """Whether two environments differ in what must match, and in numerics."""
+
+    strict: bool
+    numeric: bool
+
+
+@dataclass(frozen=True, slots=True)
+class EnvironmentDiff:
+    """What differs between two environments."""
+
+    a: str
+    b: str
+    differs: Differs
+    items: list[DifferenceView]
+
+
+def environment_diff(a: str, b: str, items: list[DifferenceView]) -> EnvironmentDiff:
+    """``env diff A B --json``."""
+    parts = {one.part for one in items}
+    return EnvironmentDiff(a, b, Differs("strict" in parts, "numeric" in parts), items)
+
+
+async def environments(reader: Reader, blobs: Blobs, a: RunRow, b: RunRow) -> EnvironmentDiff:
+    """The same for two runs. Raises NotFound and BlobError as the view does."""
+    one, other = await snapshot_of(reader, blobs, a), await snapshot_of(reader, blobs, b)
+    return environment_diff(a.name, b.name, compared(one, other))
 
 
 async def reads(reader: Reader, blobs: Blobs, row: RunRow, *, every: bool) -> WitnessView:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from nightproof.journal.protocol import Reader
 from nightproof.views.attention import NeedView
@@ -37,6 +38,33 @@ class Schedules:
     """Every schedule that was ever served, by name."""
 
     schedules: list[ScheduleView]
+
+
+@dataclass(frozen=True, slots=True)
+class IncidentView:
+    """Something that a watcher saw go wrong.
+
+    `run` is null where it is about no single run, `cleared` while it lasts; `next` is a command
+    that shows more, `text` what people were told.
+    """
+
+    event: Literal["opened", "cleared"]
+    key: str
+    kind: str
+    job: str
+    run: str | None
+    opened: str
+    cleared: str | None
+    note: str
+    next: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Incidents:
+    """The incidents that last, and those that are over since not long; the latest first."""
+
+    incidents: list[IncidentView]
 
 
 @dataclass(frozen=True, slots=True)

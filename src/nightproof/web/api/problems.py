@@ -28,6 +28,10 @@ class Problem:
     """What to do; empty where there is nothing to say."""
 
 
+class Later(NightproofError):
+    """What was asked for is still being worked out."""
+
+
 def problem(status: int, message: str, hint: str = "", **headers: str) -> Response:
     """A refusal as ``application/problem+json``; `headers` with ``_`` for ``-``."""
     told: dict[str, Any] = {
@@ -46,13 +50,6 @@ def refused(error: NightproofError) -> Response:
     404 where something is not there, 409 where things are not so that it can be answered,
     503 where the store does not answer.
     """
-    status = 500
-    if isinstance(error, NotFound):
-        status = 404
-    elif isinstance(error, UsageError):
-        status = 409
-    elif isinstance(error, StoreError):
-        status = 503
-    elif isinstance(error, BlobError):
-        status = 500
+    kinds = ((NotFound, 404), (UsageError, 409), (StoreError, 503), (BlobError, 500))
+    status = next((code for kind, code in kinds if isinstance(error, kind)), 500)
     return problem(status, error.message, error.hint)
