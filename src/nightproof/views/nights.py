@@ -29,8 +29,10 @@ WORST = (
 )  # fmt: skip
 """What a night is called that has several of these: the first."""
 _DAY_MS = 86_400_000
-_ROWS = 4000
-"""So many runs are read for a calendar; jobs with more are shown as the store counts them."""
+_ROWS, _FEWEST = 4000, 100
+"""So many runs are read for a calendar, of each job at least so many.
+
+Jobs with more are shown as the store counts them."""
 _OPEN = (RunStatus.RUNNING, RunStatus.PARKED)
 
 
@@ -119,7 +121,7 @@ async def calendar(
         one = jobs[name] = _Job(_place_of(live, here), mine)
         for row in mine:
             await _fires(reader, one, row, scheduled, since, late)
-    limit = max(100, _ROWS // max(1, len(jobs)))
+    limit = max(_FEWEST, _ROWS // max(1, len(jobs)))
     known = replicates or Replicates()
     for name, one in jobs.items():
         await _runs(reader, name, one, groups.get(name, []), since, limit, known)

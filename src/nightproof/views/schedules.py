@@ -172,8 +172,8 @@ async def _view(
 
 def _at_its_time(row: ScheduleRow, fires: Sequence[Fire]) -> bool:
     """Temporal starts what is due by itself, and is seen only then."""
-    begun = [one.at for one in fires if one.at <= clock.now_ms()]
-    return bool(begun) and 0 <= row.seen - begun[-1] < _AT_ITS_TIME_MS
+    ran = bool(fires) and fires[-1].state == "ran"
+    return ran and 0 <= row.seen - fires[-1].at < _AT_ITS_TIME_MS
 
 
 async def _fire(reader: Reader, one: Fire) -> FireView:

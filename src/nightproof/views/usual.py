@@ -17,6 +17,7 @@ from nightproof.views.watch import FEWEST, History, earlier
 ENOUGH = 7
 """With fewer nights before, only what is missing altogether is called unusual."""
 _SHORTEST_SECONDS = 5.0
+_MOST = 1e300
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,7 @@ class UsualView:
 
 
 async def newest(
-    reader: Reader, jobs: Sequence[str], history: History, patience: float = 0.12
+    reader: Reader, jobs: Sequence[str], history: History, patience: float = 0.08
 ) -> list[UsualView]:
     """The last run of each job, beside what is usual; what has not ended comes first.
 
@@ -83,15 +84,20 @@ async def usual(
         if until is not None and clock.perf() > until:
             complete = False
             break
-        measured.append(await history.of(reader, one))
+        measured.append(_numbers(await history.of(reader, one)))
     shown = view(row)
     past = [((one.finished or 0) - one.created) / 1000 for one in reversed(before)]
     middle = median(past) if past else None
-    now = await history.of(reader, row) if complete else {}
+    now = _numbers(await history.of(reader, row)) if complete else {}
     names = list(dict.fromkeys([*now, *(name for one in measured for name in one)]))
     ended = row.finished is not None and row.status == "completed"
     outputs = [_trend(name, now, measured[::-1], ended) for name in names] if complete else []
     return UsualView(shown, middle, [*past, shown.took], _slow(shown, past), outputs, complete)
+
+
+def _numbers(measured: dict[str, float]) -> dict[str, float]:
+    """What can be drawn: no infinities, and nothing greater than a float holds."""
+    return {name: value for name, value in measured.items() if abs(value) < _MOST}
 
 
 def _slow(shown: RunView, past: Sequence[float]) -> str:
@@ -147,7 +153,7 @@ class CourseView:
 
 
 async def course(
-    reader: Reader, job: str, history: History, limit: int = 100, patience: float = 0.12
+    reader: Reader, job: str, history: History, limit: int = 100, patience: float = 0.08
 ) -> CourseView:
     """The newest `limit` completed runs of a job; read for about `patience` seconds."""
     until = clock.perf() + patience
@@ -159,7 +165,7 @@ async def course(
     for _, _, row in reversed(nights):
         if clock.perf() > until:
             break
-        measured[row.id] = await history.of(reader, row)
+        measured[row.id] = _numbers(await history.of(reader, row))
     names = dict.fromkeys(name for one in measured.values() for name in one)
     return CourseView(
         at=[str(iso(at)) for at, _, _ in nights],

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
+from math import isfinite
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -152,6 +153,17 @@ def moment(iso: str, zone: str) -> tuple[str, str]:
     day = day_name(there.date())
     shown = f"{day if far else day[:-5]}, {there:%H:%M}"
     return at.astimezone(UTC).isoformat(timespec="seconds"), shown
+
+
+def short(value: float | None) -> str:
+    """A number as it is compared at a glance: whole, or with four digits."""
+    if value is None:
+        return "-"
+    if not isfinite(value):
+        return str(value)
+    if value == int(value) or abs(value) >= 1000:
+        return f"{value:,.0f}"
+    return f"{value:.4g}"
 
 
 def bound(text: str, zone: str, after: int = 0) -> int | None:

@@ -16,7 +16,17 @@ from nightproof.views.attention import attention
 from nightproof.views.nights import WORST, Calendar, calendar
 from nightproof.views.schedules import ScheduleView, schedules
 from nightproof.views.usual import UsualView, newest
-from nightproof.web.nights import KINDS, action, cell, day_name, days, memory_of, moment, zone_of
+from nightproof.web.nights import (
+    KINDS,
+    action,
+    cell,
+    day_name,
+    days,
+    memory_of,
+    moment,
+    short,
+    zone_of,
+)
 from nightproof.web.rendering import page
 from nightproof.web.site import site_of
 
@@ -79,6 +89,7 @@ async def home(request: Request) -> Response:
         lasts=lasts,
         complete=all(one.complete for one in lasts),
         opened=listing.counts(rows),
+        short=short,
     )
 
 
