@@ -110,6 +110,8 @@ class Dashboard:
                 # A proxy that people come by is on this machine; nobody else is believed.
                 proxy_headers=bool(access.public_url), forwarded_allow_ips="127.0.0.1,::1",
             )  # fmt: skip
+            # The first time a journal always says that it has changed.
+            await site.live.look()
             self._uvicorn = uvicorn.Server(config)
             self._site = site
             self._ready.set()

@@ -82,7 +82,11 @@ class Live:
 
     async def look(self) -> None:
         """Ask the journal once."""
-        if await self._journal.changed():
+        try:
+            changed = await self._journal.changed()
+        except Exception:  # noqa: BLE001 - pages that ask again say what is wrong with the store
+            changed = True
+        if changed:
             self.poke()
 
     async def mark(self, listener: Listener) -> str:
@@ -101,11 +105,8 @@ class Live:
     async def _watch(self) -> None:
         ticked = clock.monotonic()
         while True:
-            try:
-                await self.look()
-                if clock.monotonic() - ticked >= TICK_SECONDS:
-                    ticked = clock.monotonic()
-                    self.poke()
-            except Exception:  # noqa: BLE001 - pages that ask say what is wrong with the store
+            await self.look()
+            if clock.monotonic() - ticked >= TICK_SECONDS:
+                ticked = clock.monotonic()
                 self.poke()
             await clock.sleep(ROUND_SECONDS)
