@@ -106,7 +106,9 @@ class Axis:
             else:
                 work.append([begin, end])
         work = work or [[0.0, 0.0]]
-        whole = sum(end - begin for begin, end in work) or 1.0
+        whole = sum(end - begin for begin, end in work)
+        least = whole * THINNEST if whole else 1 / len(work)
+        whole = whole or 1.0
         edges = [0.0, *(moment for pair in work for moment in pair)]
         edges.append(max(course.length, edges[-1]))
         gaps = [edges[at + 1] - edges[at] for at in range(0, len(edges), 2)]
@@ -115,7 +117,7 @@ class Axis:
         weights: list[tuple[float, float, float, bool, bool]] = []
         for at in range(len(edges) - 1):
             begin, end, gap = edges[at], edges[at + 1], at % 2 == 0
-            weight = min(end - begin, most) if gap else max(end - begin, THINNEST * whole)
+            weight = min(end - begin, most) if gap else max(end - begin, least)
             weights.append((begin, end, weight, gap, gap and end - begin > most))
         scale = 100 / (sum(weight for _, _, weight, _, _ in weights) or 1.0)
         self.pieces: list[Piece] = []
