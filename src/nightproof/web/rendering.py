@@ -19,7 +19,7 @@ from nightproof.web.site import site_of
 
 _ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])")
 _HIDDEN = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]"
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]"
 )
 CUT = 2000
 """So many characters of a text are shown where a template does not say."""
@@ -92,10 +92,14 @@ def url(path: str, *names: object, **query: object) -> str:
     for slashes and dots. Query values that are None or "" are left out.
     """
     for name in names:
-        once = quote(str(name), safe="")
+        once = quote(str(name), safe="", errors="replace")
         once = once.replace(".", "%2E") if not once.strip(".") else once
         path = path.replace("{}", quote(once, safe=""), 1)
-    given = [f"{key}={quote(str(v), safe='')}" for key, v in query.items() if v not in (None, "")]
+    given = [
+        f"{key}={quote(str(value), safe='', errors='replace')}"
+        for key, value in query.items()
+        if value not in (None, "")
+    ]
     return path + ("?" + "&".join(given) if given else "")
 
 
@@ -131,4 +135,5 @@ def page(request: Request, template: str, status: int = 200, **context: Any) -> 
         .get_template(template)
         .render(request=request, site=site_of(request), here=request.url.path, **context)
     )
-    return HTMLResponse(text, status_code=status)
+    # JSON can hold half a character ("\ud800", of a file's name that is no text).
+    return HTMLResponse(text.encode("utf-8", "replace"), status_code=status)
