@@ -10,6 +10,7 @@ from __future__ import annotations
 import codecs
 import csv
 import json
+import re
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from itertools import islice
@@ -28,8 +29,15 @@ MOST_TEXT = 200_000
 """Characters that are shown of a text."""
 MOST_LINE = 2_000
 ROWS, COLUMNS, CELL = 500, 60, 300
+CELLS = 12_000
+"""A very wide table has fewer rows."""
 _TABLE_TEXT = 1_000_000
 _SAMPLE_LINES = 20
+MOST_BRACKETS = 5_000
+"""Of ``[`` in Markdown: each may begin a link, so each is followed to the end."""
+_REACHING = re.compile(
+    r"<(?=(?:link|iframe|meta|base|object|embed|portal|fencedframe)[\s/>])", re.IGNORECASE
+)
 _TABLES = {".csv": "", ".tsv": "\t"}
 _FRAMES = {".html": "html", ".htm": "html", ".xhtml": "html", ".svg": "svg"}
 _MEDIA = {
@@ -94,6 +102,16 @@ def preview(name: str, media_type: str | None, data: bytes, digest: str = "") ->
     return _plain(text, notes)
 
 
+def framed(data: bytes) -> bytes | None:
+    """HTML as a frame gets it, in UTF-8; None for what is no text.
+
+    A frame's policy stops whatever is fetched, but not that a host is looked up and connected
+    to (``<link rel=preconnect>``): elements that do so, or could hide one, become unknown ones.
+    """
+    text, _ = decoded(data)
+    return None if text is None else _REACHING.sub("<x-", text).encode("utf-8", "replace")
+
+
 def decoded(data: bytes) -> tuple[str | None, list[str]]:
     """A file as text, None where it is none; and what to say about that."""
     for mark, name in _MARKS:
@@ -129,6 +147,8 @@ def _markdown(text: str, notes: list[str], digest: str) -> Preview:
     if len(text) > MOST_CHARACTERS:
         text = text[:MOST_CHARACTERS].rpartition("\n")[0] or text[:MOST_CHARACTERS]
         notes = [*notes, f"Only the first {MOST_CHARACTERS:,} characters are shown."]
+    if text.count("[") > MOST_BRACKETS:
+        return _plain(text, [*notes, "It has very many brackets: this is its text."])
     found = _rendered.get(digest) if digest else None
     if found is None:
         found = prose(text)
@@ -161,12 +181,13 @@ def _table(text: str, notes: list[str], delimiter: str) -> Preview:
     rows = [row for row in rows if row]
     if not rows:
         return _plain(text, notes)
-    if len(rows) > ROWS + 1 or not whole:
-        rows = rows[: ROWS + 1]
+    columns = max(map(len, rows))
+    most = min(ROWS, CELLS // columns)
+    if len(rows) > most + 1 or not whole:
+        rows = rows[: most + 1]
         told.append(f"Only the first {len(rows) - 1:,} rows are shown.")
     if wide:
         told.append(f"Only the first {COLUMNS} columns are shown.")
-    columns = max(map(len, rows))
     rows = [row + [""] * (columns - len(row)) for row in rows]
     return Preview("table", told, head=rows[0], rows=rows[1:])
 

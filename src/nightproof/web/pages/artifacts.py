@@ -46,10 +46,9 @@ _ALWAYS = {
 }
 _FRAMED_SVG = (
     "<!doctype html><meta charset=utf-8><title>Picture</title>"
-    "<style>html,body{{margin:0;background:#fff}}img{{max-width:100%;height:auto}}</style>"
+    "<style>body{{margin:0}}img{{max-width:100%;height:auto}}</style>"
     '<img alt="" src="data:image/svg+xml;base64,{}">'
 )
-_DATA = {"html": "text/html; charset=utf-8", "svg": "text/html; charset=utf-8"}
 
 
 async def listed(request: Request) -> Response:
@@ -105,12 +104,16 @@ async def framed(request: Request) -> Response:
     found = picture(data[:65536]) or picture(data) if kind == "picture" else None
     if found is not None and found.shown:
         return _answer(data, found.media_type, POLICY)
-    if kind not in _DATA or len(data) > previews.LARGEST_FRAME:
+    content: bytes | None = None
+    if len(data) <= previews.LARGEST_FRAME:
+        if kind == "html":
+            content = await asyncio.to_thread(previews.framed, data)
+        elif kind == "svg":
+            # As a picture an SVG cannot run, ask, lead anywhere or be clicked, frame or not.
+            content = _FRAMED_SVG.format(base64.b64encode(data).decode()).encode()
+    if content is None:
         raise NotFound("this file is not shown in a frame", "It can be downloaded.")
-    if kind == "svg":
-        # As a picture an SVG cannot run, ask, lead anywhere or be clicked, frame or not.
-        data = _FRAMED_SVG.format(base64.b64encode(data).decode()).encode()
-    return _answer(data, _DATA[kind], POLICY)
+    return _answer(content, "text/html; charset=utf-8", POLICY)
 
 
 async def file(request: Request) -> Response:

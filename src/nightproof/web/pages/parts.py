@@ -84,7 +84,7 @@ async def reads(request: Request) -> Response:
     """``/runs/R/reads``."""
     site, row = site_of(request), await _row(request)
     query = request.query_params
-    sought, every = query.get("q", "")[:200], query.get("all", "") == "1"
+    sought, which = query.get("q", "")[:200], query.get("all", "")
     skip = whole_number(query.get("skip", ""))
     found: WitnessView | None = None
     trouble = ""
@@ -94,6 +94,8 @@ async def reads(request: Request) -> Response:
         trouble = error.message
     except BlobError as error:
         trouble = f"the list of reads is gone: {error.message}"
+    # Where nothing is undeclared, all of them are what there is to see.
+    every = which == "1" or (not which and found is not None and not found.undeclared)
     listed = [
         one
         for one in (found.reads if found else ())
