@@ -71,7 +71,7 @@
       width: Math.max(200, place.clientWidth - 24), height: data.height ?? 190, cursor: { drag: { x: false, y: false } },
       scales: { x: { time: Boolean(data.time), range: [data.x[0] - edge, data.x.at(-1) + edge] },
         y: bars || data.zero ? { range: (_, low, high) => [Math.min(0, low ?? 0), (high || 1) * 1.08] } : {} },
-      axes: [{ ...axis, ...(data.time ? { values: (_, all) => all.map((v) => axisTime.format(v * 1000)) } : {}), ...(dated ? { incrs: [1, 2, 7, 14, 30, 61, 91, 182, 365].map((n) => n * 86400) } : {}) }, { ...axis, size: 56, values: (_, all) => all.map((v) => number.format(v)) }],
+      axes: [{ ...axis, ...(data.time ? { values: (_, all) => all.map((v) => axisTime.format(v * 1000)) } : {}), ...(data.time ? { size: 28, incrs: dated ? [1, 2, 7, 14, 30, 61, 91, 182, 365].map((n) => n * 86400) : [1, 5, 15, 30, 60, 300, 900, 3600, 10800, 21600, 43200] } : { size: 28 }) }, { ...axis, size: 56, values: (_, all) => all.map((v) => number.format(v)) }],
       series: [{ label: data.x_label ?? "x", value: data.time ? (_, v) => v == null ? "–" : near.format(v * 1000).replace(",", "") : undefined }, ...series],
     }, [data.x, ...data.series.map((one) => one.values)], place);
     sizes.observe(place);
@@ -164,35 +164,41 @@
   });
 
   // News: the journal's event stream says that something changed, then the page is asked again.
-  let source, last = "", pause = 1000, again, asking = false, more = false, dirty = false, held = false;
+  let source, last = "", pause = 1000, again, asking = false, more = false, held = false;
   const badge = document.getElementById("live");
   function say(kind, text) {
     if (badge.textContent === text) return;
     badge.className = kind;
     badge.textContent = text;
   }
-  const busy = () => dirty || document.querySelector("dialog[open]");
-  document.addEventListener("input", (event) => {
-    if (event.target.closest("#main form")) dirty = true;
-  });
-  document.addEventListener("reset", () => { dirty = false; if (held) refresh(); });
+  // Whether somebody is at something that news would take away.
+  const edited = (field) => field.matches("select") ? field.selectedIndex !== Math.max(0, [...field.options].findIndex((one) => one.defaultSelected))
+    : field.matches("[type=checkbox], [type=radio]") ? field.checked !== field.defaultChecked : field.value !== field.defaultValue;
+  const busy = () => document.querySelector("dialog[open]") || [...document.querySelectorAll("#main :is(input, select, textarea):not([type=hidden])")].some(edited);
+  for (const kind of ["change", "reset", "focusout"]) document.addEventListener(kind, () => setTimeout(() => { if (held && !busy()) refresh(); }));
   async function refresh() {
     held = Boolean(busy());
     if (held) return say("held", "news wait while you edit");
     if (asking) { more = true; return; }
     asking = true;
+    const began = performance.now();
     try {
       const answer = await fetch(location.pathname + location.search, { headers: { Accept: "text/html" }, cache: "no-store" });
       if (answer.redirected || answer.status === 401) return location.reload();
       const text = await answer.text();
-      if ((answer.ok || answer.status === 404) && !busy()) {
+      if (answer.ok || answer.status === 404) {
+        if (busy()) return more = true;
         await htmx.swap({ text, sourceElement: main(), target: "#main", select: "#main", swap: "outerMorph" });
         draw(true);
         document.dispatchEvent(new CustomEvent("np:shown"));
+        if (source?.readyState === EventSource.OPEN) say("", "live");
       }
     } catch { /* the stream notices when the server is back, and asks again */ } finally {
-      asking = false;
-      if (more) { more = false; refresh(); }
+      // A page that takes long is asked for less often.
+      setTimeout(() => {
+        asking = false;
+        if (more) { more = false; refresh(); }
+      }, Math.min(10000, 2 * (performance.now() - began)));
     }
   }
   function listen() {
