@@ -13,6 +13,7 @@ from urllib.parse import quote, urlsplit
 import httpx2
 import pytest
 
+from nightproof.config import Settings
 from nightproof.errors import ConfigError
 from nightproof.model import clock
 from nightproof.testing.fake import FakeClock
@@ -488,6 +489,35 @@ def test_other_machines_need_a_token(house: Any, tmp_path: Path):
             assert ask(url, "GET", "/healthz", Host="evil.example").status == 421
         finally:
             made.stop()
+
+
+@pytest.mark.parametrize("host", ["no.such.host.invalid", "a" * 100, "", " ", "a\0b", "1.2.3.4.5"])
+def test_what_is_no_address(house: Any, host: str):
+    """It is said, with what to do, and nothing listens."""
+    with pytest.raises(ConfigError) as caught:
+        Dashboard(house.settings(), print, token="").start(host, 0)
+    assert "--host" in str(caught.value)
+
+
+def test_loopback_in_all_its_forms(house: Any):
+    """No login on any of them."""
+    for host in ("localhost", "::1", "127.0.0.2"):
+        made = Dashboard(house.settings(), print, token="")
+        made.start(host, 0)
+        try:
+            assert httpx2.get(made.url + "audit").status_code == 200
+        finally:
+            made.stop()
+
+
+def test_a_public_url_is_scheme_and_host():
+    """A path, a user or another scheme is refused where settings are read."""
+    for text in ("nights.example.com", "https://a.example/b", "https://a@b", "ftp://a", "https://",
+                 "https://a.example/", "https://a.example:x", " https://a", "https://a\n"):  # fmt: skip
+        with pytest.raises(ConfigError, match="public_url"):
+            Settings(public_url=text)
+    for text in ("", "https://a.example", "http://a.example:8080", "https://[2001:db8::1]:8443"):
+        assert Settings(public_url=text).public_url == text
 
 
 def test_behind_a_proxy(start: Start, client: Any):

@@ -149,6 +149,8 @@ class Dashboard:
 
 def _listener(host: str, port: int) -> socket.socket:
     """A socket that listens on the first address of a host."""
+    if not host.strip():  # to the system this would mean every address
+        raise ConfigError("--host is empty", "Leave it out, or give an address.")
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         # A browser that is given "localhost" tries IPv4 in any case.
