@@ -1,0 +1,320 @@
+"""Searching a store: by name, key, field of a contract, or digest; the newest runs first.
+
+A store may be large, so a search takes a given time and says how far back it has come.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from nightproof.errors import NotFound
+from nightproof.journal.listing import EffectFilter
+from nightproof.journal.protocol import Reader
+from nightproof.journal.records import Entry, RunFilter, RunRow
+from nightproof.model import clock
+from nightproof.model.states import Kind, RunStatus
+from nightproof.views.effects import EffectView, effect_view
+from nightproof.views.runs import RunView, view
+from nightproof.views.values import iso, parsed
+
+SECONDS = 0.15
+"""So long a search looks back at a time."""
+SHOWN = 50
+"""So many of one kind are found at a time."""
+DIGESTS = 20
+"""So many digests are looked up at once."""
+LONGEST = 20_000
+"""So many characters of a query are looked at."""
+_OF_A_RUN = 5
+"""So many items of one run are enough to know that it is there."""
+_PAGE = 100
+_WINDOW = 10_000
+"""So many entries are looked through before the time is looked at."""
+_ENDED = (RunStatus.COMPLETED, RunStatus.FAILED)
+_SIBLINGS = 100
+_DIGEST = re.compile(r"(?<![0-9a-f])(?:sha256:)?([0-9a-f]{64})(?![0-9a-f])", re.IGNORECASE)
+_FIELD = re.compile(r"([A-Za-z_]\w*(?:[.\[][\w\]-]+)*)\s*=\s*(.+)", re.DOTALL)
+_TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT")
+
+
+@dataclass(frozen=True, slots=True)
+class ItemHit:
+    """An item of a step whose key has the text in it; `more` says that its run has more of them."""
+
+    run: str
+    job: str
+    step: str
+    seq: int
+    key: str
+    state: str
+    at: str | None
+    more: bool
+
+
+@dataclass(frozen=True, slots=True)
+class FieldHit:
+    """A run whose contract has the value; `path` is where, `value` what, as JSON text."""
+
+    run: RunView
+    path: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A run that delivered a file with the digest, as `seq` of its history.
+
+    `same` are the other runs of its contract that delivered the same bytes, `others` those
+    that ended without.
+    """
+
+    digest: str
+    run: RunView
+    name: str
+    path: str
+    size: int | None
+    at: str | None
+    seq: int
+    same: list[str]
+    others: list[str]
+
+
+@dataclass(slots=True)
+class SearchView:
+    """What a search has found; `next` is what to give as `after` to go on, None at the end.
+
+    `back_to` is when the oldest run was created that was looked at. `unknown` are digests that
+    no run delivered and no contract has.
+    """
+
+    query: str
+    runs: list[RunView] = field(default_factory=list)
+    contracts: list[RunView] = field(default_factory=list)
+    """Runs whose contract has a digest that was asked for."""
+    fields: list[FieldHit] = field(default_factory=list)
+    effects: list[EffectView] = field(default_factory=list)
+    items: list[ItemHit] = field(default_factory=list)
+    deliveries: list[Delivery] = field(default_factory=list)
+    digests: list[str] = field(default_factory=list)
+    unknown: list[str] = field(default_factory=list)
+    back_to: str | None = None
+    next: str | None = None
+
+
+def digests(text: str) -> list[str]:
+    """The sha256 digests in a text, such as the output of ``sha256sum``, each once."""
+    return list(dict.fromkeys(one.lower() for one in _DIGEST.findall(text)))
+
+
+async def search(
+    reader: Reader, query: str, after: str = "", seconds: float = SECONDS
+) -> SearchView:
+    """Look for `query`, from `after` (the `next` of an earlier search) on."""
+    text = query[:LONGEST].strip()
+    found = SearchView(query)
+    if not text:
+        return found
+    found.digests = digests(text)[:DIGESTS]
+    if found.digests:
+        for digest in found.digests:
+            await _delivered(reader, found, digest)
+        return found
+    until = clock.perf() + seconds
+    if not after:
+        await _named(reader, found, text)
+        rows = await reader.ledger(EffectFilter(text=text, limit=SHOWN))
+        found.effects = [effect_view(row) for row in rows]
+    await _look_back(reader, found, _Wanted.of(text), _Place.of(after), until)
+    return found
+
+
+class _Wanted(NamedTuple):
+    """What is looked for: a text, and a field of contracts where it is written like one."""
+
+    text: str
+    data: bytes
+    path: tuple[str, ...]
+    value: str
+
+    @classmethod
+    def of(cls, text: str) -> _Wanted:
+        escaped = json.dumps(text, ensure_ascii=False)[1:-1].encode("utf-8", "surrogatepass")
+        shape = _FIELD.fullmatch(text)
+        if shape is None:
+            return cls(text, escaped, (), "")
+        path = tuple(one for one in re.split(r"[.\[\]]+", shape[1]) if one)
+        return cls(text, escaped, path, shape[2].strip())
+
+
+class _Place(NamedTuple):
+    """How far a search has come: everything of run `run` up to entry `seq`, -1 for none."""
+
+    run: int | None
+    seq: int
+
+    @classmethod
+    def of(cls, text: str) -> _Place:
+        run, _, seq = text.partition(".")
+        if not (run.isascii() and run.isdecimal() and seq.isascii() and seq.isdecimal()):
+            return cls(None, -1)
+        if len(run) > 18 or len(seq) > 18:
+            return cls(None, -1)
+        return cls(int(run), int(seq) - 1)
+
+    def __str__(self) -> str:
+        return f"{self.run}.{self.seq + 1}"
+
+
+async def _named(reader: Reader, found: SearchView, text: str) -> None:
+    """The run with exactly this name, or the only one that begins with it."""
+    try:
+        row = await reader.find(text)
+    except NotFound:  # several begin with it: looking back finds them
+        return
+    if row is not None:
+        found.runs.append(view(row))
+
+
+async def _look_back(
+    reader: Reader, found: SearchView, want: _Wanted, place: _Place, until: float
+) -> None:
+    known = {run.run for run in found.runs}
+    before = None if place.run is None else place.run + 1
+    while True:
+        whole = bool(want.path)
+        rows = await reader.runs(RunFilter(limit=_PAGE, before=before, brief=not whole))
+        for row in rows:
+            start = place.seq if row.id == place.run else -1
+            if start < 0:
+                if row.name not in known and (want.text in row.name or want.text in row.job):
+                    found.runs.append(view(row))
+                if whole:
+                    found.fields += _fields(row, want)
+            found.back_to = iso(row.created)
+            seq = await _items(reader, found, want, row, start, until)
+            full = max(len(found.runs), len(found.fields), len(found.items)) >= SHOWN
+            if seq is not None:
+                found.next = str(_Place(row.id, seq))
+                return
+            if full or clock.perf() > until:
+                found.next = str(_Place(row.id - 1, -1)) if row.id > 1 else None
+                return
+        if len(rows) < _PAGE:
+            return
+        before = rows[-1].id
+
+
+async def _items(
+    reader: Reader, found: SearchView, want: _Wanted, row: RunRow, start: int, until: float
+) -> int | None:
+    """Look through the items of a run; where to go on, None where it was looked at whole."""
+    kinds = (Kind.RESULT, Kind.FAILURE)
+    newest = await reader.entries(row.id, limit=1, newest=True)
+    last = newest[-1].seq if newest else -1
+    after, hits = start, list[tuple[Entry, str]]()
+    while after < last and len(hits) <= _OF_A_RUN:
+        to = min(last, after + _WINDOW)
+        while after < to and len(hits) <= _OF_A_RUN:
+            page = await reader.entries(row.id, kinds, after, _PAGE, text=want.data, before=to + 1)
+            hits += [(entry, key) for entry in page if want.text in (key := _key(entry))]
+            after = page[-1].seq if len(page) == _PAGE else to
+        if clock.perf() > until and after < last and not hits:
+            return after
+    if hits:
+        codes = await reader.codes({entry.code for entry, _ in hits if entry.code})
+        for entry, key in hits[:_OF_A_RUN]:
+            step = codes[entry.code].name if entry.code in codes else ""
+            state = "failed" if entry.kind == Kind.FAILURE else "done"
+            more = len(hits) > _OF_A_RUN
+            found.items.append(
+                ItemHit(row.name, row.job, step, entry.seq, key, state, iso(entry.at), more)
+            )
+    return None
+
+
+def _key(entry: Entry) -> str:
+    """The key of an item; "" where it has none."""
+    told = parsed(entry.inputs) if entry.inputs and entry.inputs.startswith(b'{"key"') else None
+    return str(told.get("key", "")) if isinstance(told, dict) else ""
+
+
+def _fields(row: RunRow, want: _Wanted) -> list[FieldHit]:
+    """Where the contract of a run has the value that is looked for."""
+    for path, value in _at(parsed(row.contract), want.path, ""):
+        if _is(value, want.value):
+            shown = json.dumps(value, ensure_ascii=False)
+            return [FieldHit(view(row), path, shown if len(shown) < 200 else shown[:199] + "…")]
+    return []
+
+
+def _at(value: Any, path: Sequence[str], told: str) -> Iterator[tuple[str, Any]]:
+    """What lies at a path; a list stands for each of its elements, or for one by its index."""
+    if isinstance(value, list):
+        for index, one in enumerate(value):
+            if path and path[0] == str(index):
+                yield from _at(one, path[1:], f"{told}[{index}]")
+            elif not path or not path[0].isdecimal():
+                yield from _at(one, path, f"{told}[{index}]")
+    elif not path:
+        yield told.removeprefix("."), value
+    elif isinstance(value, dict):
+        for key, one in value.items():
+            if key in (path[0], _camel(path[0])):
+                yield from _at(one, path[1:], f"{told}.{key}")
+
+
+def _camel(name: str) -> str:
+    first, *rest = name.split("_")
+    return first + "".join(part.capitalize() for part in rest)
+
+
+def _is(value: Any, text: str) -> bool:
+    """Whether a value is what somebody wrote: a time may be given by its beginning."""
+    if isinstance(value, str):
+        begun = text.endswith("*") and value.startswith(text[:-1])
+        timed = bool(_TIMESTAMP.match(value)) and value.startswith(text)
+        return begun or timed or text in (value, json.dumps(value, ensure_ascii=False))
+    if isinstance(value, (dict, list)):
+        return False
+    try:
+        given = json.loads(text)
+    except ValueError:
+        return False
+    return bool(given == value) and isinstance(given, bool) == isinstance(value, bool)
+
+
+async def _delivered(reader: Reader, found: SearchView, digest: str) -> None:
+    """Who delivered a file with this digest, and whose contract has it."""
+    contract = RunFilter(digest=f"sha256:{digest}", limit=SHOWN, brief=True)
+    runs = [view(row) for row in await reader.runs(contract)]
+    found.contracts += runs
+    entries = await reader.delivered(digest, SHOWN)
+    if not runs and not entries:
+        found.unknown.append(digest)
+    rows = {one: await reader.run(one) for one in dict.fromkeys(entry.run for entry in entries)}
+    makers = {row.name for row in rows.values()}
+    siblings: dict[tuple[str, str], list[str]] = {}
+    for entry in entries:
+        note, row = parsed(entry.output), rows[entry.run]
+        if not isinstance(note, dict):
+            continue
+        place = row.job, row.digest
+        if place not in siblings:
+            want = RunFilter(
+                job=row.job, digest=row.digest, status=_ENDED, limit=_SIBLINGS, brief=True
+            )
+            siblings[place] = [one.name for one in await reader.runs(want) if one.parent is None]
+        others = [name for name in siblings[place] if name != row.name]
+        size = note.get("size")
+        found.deliveries.append(
+            Delivery(
+                digest, view(row), str(note.get("name", "")), str(note.get("path", "")),
+                size if isinstance(size, int) else None, iso(entry.at), entry.seq,
+                [name for name in others if name in makers],
+                [name for name in others if name not in makers],
+            )
+        )  # fmt: skip
