@@ -150,7 +150,7 @@ def test_the_schedule_is_read_from_the_store(own_house: Any, serving: Any):
     assert url("/act/backfill", schedule="nightly/tonight") in page.text
     home = text(running.get("/"))
     assert "Not served" in home
-    assert "nothing has run for" in home
+    assert "nothing ran for" in home
     assert re.search(r"nightly, \w+ \d+ \w+ \d{4}: (missed|\d missed)", home)
     assert "Missed this week" in text(running.get("/jobs/nightly"))
 

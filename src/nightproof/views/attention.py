@@ -36,7 +36,10 @@ _TOGETHER = 3
 """More of a kind than this in one job are told as one."""
 _EFFECTS = 200
 _FAILED = 200
-_REPLICATES = 60
+_REPLICATES, _FEWEST = 3000, 5
+"""So many runs are looked at for replicates, of each job at least so many."""
+_MOST = 60
+"""And at most so many of one job."""
 _STANDS = {
     "failed": ("failed", "parked", "running", "interrupted"),
     "held": ("parked",),
@@ -220,28 +223,30 @@ def _scheduled(known: Sequence[ScheduleView]) -> list[NeedView]:
                 NeedView("missed", one.job, "", one.schedule, one.seen, one.problem, command)
             )
         elif one.missed:
-            more = f" and {len(one.missed) - 1} more" if len(one.missed) > 1 else ""
-            note = f"nothing has run for {len(one.missed)} due time{'s' * bool(more)} this week"
-            first = one.missed[0]
-            again = _backfill(one)
-            found.append(NeedView("missed", one.job, "", one.schedule, first, note, again))
+            found.append(_missed(one))
     return found
 
 
-def _backfill(one: ScheduleView) -> str:
-    """The command that runs what was missed; its days are those of the schedule's zone."""
-    zone = ZoneInfo(one.tz)
-    days = [datetime.fromisoformat(at).astimezone(zone).date() for at in one.missed]
+def _missed(one: ScheduleView) -> NeedView:
+    """What did not take place, on the clocks of the schedule's zone; the command that runs it."""
+    times = [datetime.fromisoformat(at).astimezone(ZoneInfo(one.tz)) for at in one.missed]
+    days = [at.date() for at in times]
+    shown = [f"{at:%a} {at.day} {at:%b %H:%M}" for at in times[-_TOGETHER:]]
+    more = f" and {len(times) - _TOGETHER} times before" if len(times) > _TOGETHER else ""
+    note = f"nothing ran for {', '.join(shown)} ({one.tz}){more}"
     words = f"--from {min(days)} --to {max(days)} --name {quote(one.schedule)}"
-    return f"nightproof schedule backfill {words} {shell(one.target)}"
+    command = f"nightproof schedule backfill {words} {shell(one.target)}"
+    return NeedView("missed", one.job, "", one.schedule, one.missed[0], note, command)
 
 
 async def _drifting(reader: Reader, replicates: Replicates) -> list[NeedView]:
     """Jobs whose newest replicate came out differently."""
     since = clock.now_ms() - 7 * _DAY_MS
     found = []
-    for job in {group.job for group in await reader.groups(since)}:
-        told = await replicates.of(reader, job, since, _REPLICATES)
+    jobs = {group.job for group in await reader.groups(since)}
+    limit = min(_MOST, max(_FEWEST, _REPLICATES // max(1, len(jobs))))
+    for job in sorted(jobs):
+        told = await replicates.of(reader, job, since, limit)
         if told and not told[0].equal:
             command = f"nightproof diff {shell(told[0].of)} {shell(told[0].run)}"
             first = told[0]

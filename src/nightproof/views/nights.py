@@ -29,7 +29,7 @@ WORST = (
 )  # fmt: skip
 """What a night is called that has several of these: the first."""
 _DAY_MS = 86_400_000
-_ROWS, _FEWEST = 4000, 100
+_ROWS, _FEWEST = 4000, 10
 """So many runs are read for a calendar, of each job at least so many.
 
 Jobs with more are shown as the store counts them."""

@@ -12,10 +12,11 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from nightproof.views import listing
-from nightproof.views.attention import attention
+from nightproof.views.attention import NeedView, attention
 from nightproof.views.nights import WORST, Calendar, calendar
 from nightproof.views.schedules import ScheduleView, schedules
 from nightproof.views.usual import UsualView, newest
+from nightproof.views.watch import FEWEST
 from nightproof.web.nights import (
     KINDS,
     action,
@@ -42,14 +43,15 @@ class Morning:
     """What somebody wants to know first.
 
     `jobs` counts the jobs whose last night is told of, by how it went; `ran` those that
-    completed. `unusual` are the runs with something odd, `next` the next time that a schedule
-    is due (UTC) with its job.
+    completed. `unusual` are the runs with something odd among the `compared`, `next` the next
+    time that a schedule is due (UTC) with its job.
     """
 
     jobs: dict[str, int]
     ran: int
     drifted: int
     unusual: int
+    compared: int
     next: tuple[str, str] | None
 
     @property
@@ -79,7 +81,7 @@ async def home(request: Request) -> Response:
     return page(
         request,
         "home.html",
-        morning=_morning(nights, plans, lasts),
+        morning=_morning(nights, plans, lasts, needs),
         needs=[(one, *KINDS.get(one.kind, ("failed", one.kind)), *action(one)) for one in needs],
         dates=_dates(nights),
         days=days(nights.dates),
@@ -94,7 +96,10 @@ async def home(request: Request) -> Response:
 
 
 def _morning(
-    nights: Calendar, plans: Sequence[ScheduleView], lasts: Sequence[UsualView]
+    nights: Calendar,
+    plans: Sequence[ScheduleView],
+    lasts: Sequence[UsualView],
+    needs: Sequence[NeedView],
 ) -> Morning:
     """Jobs that are scheduled, and others that ran since yesterday."""
     served = {one.job for one in plans if not one.retired}
@@ -105,11 +110,14 @@ def _morning(
         if one.last is not None and (one.job in served or one.last.date >= recent)
     }
     counts = Counter(told.values())
+    drifted = {job for job, status in told.items() if status == "drifted"}
+    drifted |= {one.job for one in needs if one.kind == "drift"}
     coming = sorted((moment(one.next[0], one.tz)[0], one.job) for one in plans if one.next)
     return Morning(
         jobs={word: counts[word] for word in WORST if counts[word]},
         ran=sum(counts[word] for word in _FINE),
-        drifted=counts["drifted"],
+        drifted=len(drifted),
+        compared=sum(one.run.job in told and len(one.took) > FEWEST for one in lasts),
         unusual=sum(bool(one.unusual) for one in lasts if one.run.job in told),
         next=coming[0] if coming else None,
     )
