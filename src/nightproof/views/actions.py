@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass, field
-from typing import Literal
+from pathlib import Path
+from typing import Any, Literal
 
 from nightproof.journal.records import EffectRow, RunRow
 from nightproof.model.states import EffectState, RunStatus
@@ -14,7 +15,7 @@ from nightproof.views.runs import alive
 Act = Literal["resume", "cancel", "replicate", "resolve", "signal"]
 _SIGNAL = re.compile(r"signal '(.*?)'(?:; |$)")
 _OPEN = (RunStatus.RUNNING, RunStatus.PARKED)
-_UNDECIDED = (EffectState.INTENDED, EffectState.FAILED)
+UNDECIDED = (EffectState.INTENDED, EffectState.FAILED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +77,21 @@ def why_not(act: Act, row: RunRow) -> str:
 
 def why_not_resolve(row: RunRow, effect: EffectRow) -> str:
     """The same for the decision about one of its effects."""
-    if effect.state not in _UNDECIDED:
+    if effect.state not in UNDECIDED:
         return f"the effect is {effect.state}; there is nothing to decide"
     return why_not("resolve", row)
 
 
 def isolation(row: RunRow) -> str:
     """The level of isolation at which the run was begun."""
-    return str(json.loads(row.options or b"{}").get("isolate") or "L0")
+    return str(_kept(row).get("isolate") or "L0")
+
+
+def folder(row: RunRow) -> str | None:
+    """Where a replicate has to start: relative datasets lie there; None where that is no matter."""
+    found = _kept(row).get("folder") if b'"file:' in row.contract else None
+    return found if isinstance(found, str) and Path(found).is_dir() else None
+
+
+def _kept(row: RunRow) -> dict[str, Any]:
+    return dict(json.loads(row.options or b"{}"))

@@ -8,11 +8,13 @@ from collections.abc import Callable
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.routing import BaseRoute, Mount
 from starlette.staticfiles import StaticFiles
 
 from nightproof.errors import NightproofError
 from nightproof.web import pages
+from nightproof.web.acting import Told
 from nightproof.web.guard import Guard
 from nightproof.web.problems import broken, failed, refused
 from nightproof.web.rendering import environment
@@ -33,7 +35,8 @@ def routes() -> list[BaseRoute]:
 def application(site: Site, say: Callable[[str], None] = print) -> Guard:
     """The application of a dashboard; `say` is told of pages that fail."""
     handlers = {NightproofError: refused, HTTPException: failed, Exception: broken}
-    made = Starlette(routes=routes(), exception_handlers=handlers)
+    told = Middleware(Told, site=site)
+    made = Starlette(routes=routes(), exception_handlers=handlers, middleware=[told])
     made.router.redirect_slashes = False
     made.state.site = site
     environment().globals.update(csrf=csrf, csrf_token=csrf_token)

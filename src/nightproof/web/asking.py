@@ -1,0 +1,255 @@
+"""What a page asks before something is done: what will happen, and with which command."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import date
+
+from nightproof.errors import NotFound
+from nightproof.journal.records import RunRow
+from nightproof.views import open_run
+from nightproof.views.actions import (
+    UNDECIDED,
+    Act,
+    awaited,
+    folder,
+    isolation,
+    why_not,
+    why_not_resolve,
+)
+from nightproof.views.effects import EffectView, effect_view
+from nightproof.views.runs import alive
+from nightproof.web.acting import Plan
+from nightproof.web.rendering import url
+from nightproof.web.site import Site
+
+MOST_BYTES = 100_000
+"""Of what is given on a command line: the kernel allows little more for one word."""
+Fields = Mapping[str, str]
+
+
+@dataclass
+class Asked:
+    """A page: `refused` says why nothing can be done, `error` what is wrong with what was typed.
+
+    `given` is what the form's fields hold, `hidden` what it sends along. `commands` are those
+    that the form can give, each with what it is for.
+    """
+
+    what: str
+    heading: str
+    button: str
+    about: str = ""
+    back: str = "/"
+    danger: bool = False
+    says: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    commands: list[tuple[str, str]] = field(default_factory=list)
+    hidden: dict[str, str] = field(default_factory=dict)
+    given: dict[str, str] = field(default_factory=dict)
+    effect: EffectView | None = None
+    schedules: list[tuple[str, str]] = field(default_factory=list)
+    refused: str = ""
+    error: str = ""
+    plan: Plan | None = None
+
+    def offer(self, plan: Plan, chosen: bool = True, label: str = "") -> None:
+        """Add a command; the one that was `chosen` is carried out."""
+        self.commands.append((label, plan.command))
+        if chosen:
+            self.plan = plan
+
+
+async def _run(site: Site, fields: Fields) -> tuple[RunRow, str]:
+    """The run that was asked for, by its whole name, and the address of its page."""
+    name = fields.get("run", "")
+    row = await open_run(site.journal, name)
+    if row.name != name:
+        raise NotFound(f"there is no run '{name}'", f"There is {row.name}.")
+    return row, url("/runs/{}", row.name)
+
+
+def _asked(act: Act, row: RunRow, back: str, heading: str, button: str) -> Asked:
+    return Asked(
+        act, heading, button, row.name, back, hidden={"run": row.name}, refused=why_not(act, row)
+    )
+
+
+async def resume(site: Site, fields: Fields) -> Asked:
+    """Go on with a run."""
+    row, back = await _run(site, fields)
+    asked = _asked("resume", row, back, "Resume the run", "Resume")
+    asked.says.append(
+        "The run goes on in a process of its own. What is on record is not done again; steps that "
+        "failed are tried again."
+    )
+    if row.waiting:
+        asked.says.append(f"It waits for {row.waiting}. Unless that has come, it parks again.")
+    if row.status == "cancelled":
+        asked.says.append("It was cancelled; this takes that back.")
+    doubt = [one.key for one in await site.journal.effects(row.id) if one.state in UNDECIDED]
+    if doubt:
+        asked.warnings.append(
+            f"It is not known whether {', '.join(doubt[:3])} happened. An effect that is held "
+            "waits for a decision first."
+        )
+    asked.offer(Plan("resume", row.name, ("resume", "--", row.name), back, long=True))
+    return asked
+
+
+async def cancel(site: Site, fields: Fields) -> Asked:
+    """End a run."""
+    row, back = await _run(site, fields)
+    asked = _asked("cancel", row, back, "Cancel the run", "Cancel the run")
+    asked.danger = True
+    if alive(row):
+        owner = row.owner.label if row.owner else "its process"
+        asked.says.append(f"{owner} is asked to end the run. Steps under way may be cut off.")
+    else:
+        asked.says.append("No process works on the run: it is cancelled at once.")
+    asked.says.append(
+        "Its child runs are cancelled too. What is on record stays, and a resume goes on with it."
+    )
+    if row.cancel:
+        asked.warnings.append("This was asked for already.")
+    asked.offer(Plan("cancel", row.name, ("cancel", "--", row.name), back))
+    return asked
+
+
+async def replicate(site: Site, fields: Fields) -> Asked:
+    """Run the same contract afresh."""
+    row, back = await _run(site, fields)
+    asked = _asked("replicate", row, back, "Replicate the run", "Make a replicate")
+    asked.says.append(
+        "The same contract is run afresh, as a run beside this one that can be compared with it. "
+        "Every step is done again."
+    )
+    effects = fields.get("effects") == "on"
+    asked.given["effects"] = "on" if effects else ""
+    asked.warnings.append(
+        "With its effects, the replicate acts on the world: what the run sent or wrote is sent or "
+        "written once more, under keys of its own. Without them they are withheld."
+    )
+    level = isolation(row)
+    how = ["--isolate", level] if level != "L0" else []
+    for chosen, label in ((False, "without effects"), (True, "with its effects")):
+        words = (
+            "run",
+            "--replicate",
+            *(["--effects"] if chosen else []),
+            *how,
+            "--",
+            row.target,
+            "-",
+        )
+        plan = Plan("replicate", row.name, words, back, True, row.contract, folder(row))
+        asked.offer(plan, chosen is effects, label)
+    asked.says.append("The command reads the run's contract from its standard input.")
+    return asked
+
+
+async def resolve(site: Site, fields: Fields) -> Asked:
+    """Decide an effect."""
+    row, back = await _run(site, fields)
+    key = fields.get("effect", "")
+    found = next((one for one in await site.journal.effects(row.id) if one.key == key), None)
+    if found is None:
+        raise NotFound(f"run {row.name} has no effect '{key}'", "Its page lists its effects.")
+    asked = _asked("resolve", row, back, "Decide an effect", "Decide")
+    asked.refused = why_not_resolve(row, found)
+    asked.effect = effect_view(found)
+    asked.hidden["effect"] = key
+    decision, result = fields.get("decision", ""), fields.get("result", "").strip()
+    asked.given.update(decision=decision, result=result)
+    asked.says.append(
+        f"'{found.name}' was begun, and nobody knows whether it happened. Look where it would have "
+        "happened, then decide. A parked run goes on when it is resumed."
+    )
+    asked.warnings.append(
+        "If it did happen and you have it tried again, it happens twice. If it did not and you "
+        "take it as done, it never happens."
+    )
+    more = (result,) if result else ()
+    happened = ("resolve", "--happened", "--", row.name, key, *more)
+    retry = ("resolve", "--retry", "--", row.name, key)
+    asked.offer(Plan("resolve", row.name, happened, back), decision == "happened", "it happened")
+    asked.offer(Plan("resolve", row.name, retry, back), decision == "retry", "it did not")
+    if asked.plan is None:
+        asked.error = "Choose one of the two."
+    elif decision == "happened" and result:
+        asked.error = _wrong_json(result, "The result")
+    return asked
+
+
+async def signal(site: Site, fields: Fields) -> Asked:
+    """Tell a run something."""
+    row, back = await _run(site, fields)
+    asked = _asked("signal", row, back, "Send a signal", "Send")
+    names = awaited(row)
+    name = fields.get("name", names[0] if len(names) == 1 else "")
+    payload = fields.get("payload", "null").strip() or "null"
+    asked.given.update(name=name, payload=payload)
+    waits = f"It waits for: {', '.join(names)}." if names else "It does not wait for a signal now."
+    asked.says.append(f"The signal is kept until the run takes it. {waits}")
+    if names and name and name not in names:
+        asked.warnings.append(f"The run does not wait for '{name}' now.")
+    asked.offer(Plan("signal", row.name, ("signal", "--", row.name, name, payload), back))
+    asked.error = _wrong_json(payload, "The payload") if name else "A signal has a name."
+    if len(name.encode()) > MOST_BYTES:
+        asked.error = "That name is too long."
+    return asked
+
+
+async def backfill(site: Site, fields: Fields) -> Asked:
+    """Run the nights of a range."""
+    known = {one.name: one for one in await site.journal.schedules()}
+    name = fields.get("schedule", next(iter(known)) if len(known) == 1 else "")
+    first, last = fields.get("from", "").strip(), fields.get("to", "").strip()
+    asked = Asked("backfill", "Run missed nights", "Run them", name, "/schedule")
+    asked.schedules = [("", "choose one"), *((one, one) for one in known)]
+    asked.given.update({"schedule": name, "from": first, "to": last})
+    if name and name not in known:
+        raise NotFound(f"there is no schedule '{name}'", "The page Schedule lists them.")
+    if not known:
+        asked.refused = "no schedule was ever served from this store"
+        return asked
+    asked.says.append(
+        "Every time from the first to the last day that has not completed is run, one after the "
+        "other, in processes of their own. Days are those of the schedule's zone, both included. "
+        "What failed is tried again; what completed stays as it is."
+    )
+    asked.warnings.append("These runs perform their effects, as they would have at their time.")
+    asked.error = _wrong_days(first, last) if name else "Choose a schedule."
+    if not asked.error:
+        target = known[name].target
+        days = (f"--from={first}", f"--to={last}", f"--name={name}")
+        asked.offer(
+            Plan("backfill", "", ("schedule", "backfill", *days, "--", target), "/schedule", True)
+        )
+    return asked
+
+
+def _wrong_days(first: str, last: str) -> str:
+    try:
+        begin, end = date.fromisoformat(first), date.fromisoformat(last)
+    except ValueError:
+        return "Give both days, like 2026-10-15."
+    return "The last day is before the first." if end < begin else ""
+
+
+def _wrong_json(text: str, what: str) -> str:
+    if len(text.encode()) > MOST_BYTES:
+        return f"{what} is too long for a command: at most {MOST_BYTES:,} bytes."
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError) as error:
+        return f'{what} is not JSON: {error}. Text needs quotes: "text".'
+    return ""
+
+
+ASKED: dict[str, Callable[[Site, Fields], Awaitable[Asked]]] = {
+    "resume": resume, "cancel": cancel, "replicate": replicate, "resolve": resolve,
+    "signal": signal, "backfill": backfill,
+}  # fmt: skip
