@@ -16,6 +16,8 @@ from nightproof.views.values import iso, preview
 DOUBT = (EffectState.INTENDED, EffectState.FAILED)
 """The states in which it is not known whether an effect happened."""
 
+DOUBTS = 100
+
 
 @dataclass(frozen=True, slots=True)
 class LedgerLine:
@@ -43,14 +45,13 @@ class LedgerLine:
 
 @dataclass(frozen=True, slots=True)
 class LedgerPage:
-    """A part of the ledger, newest first; `counts` are of all effects, by state.
-
-    `next` is how many to skip for the next page, None at the end.
-    """
+    """A part of the ledger, newest first."""
 
     effects: list[LedgerLine]
-    counts: dict[str, int]
+    doubts: int
+    """How many of the whole ledger are in doubt; counted up to 100."""
     next: int | None
+    """How many to skip for the next page, None at the end."""
 
 
 async def ledger(reader: Reader, want: EffectFilter) -> LedgerPage:
@@ -58,9 +59,10 @@ async def ledger(reader: Reader, want: EffectFilter) -> LedgerPage:
     rows = await reader.ledger(want._replace(limit=want.limit + 1))
     shown = rows[: want.limit]
     standings = await _standings(reader, [row.run for row in shown if row.state in DOUBT])
-    counts = {str(state): count for state, count in (await reader.effect_counts()).items()}
+    # All of them are not counted: that takes as long as there are effects.
+    doubts = len(await reader.ledger(EffectFilter(states=DOUBT, limit=DOUBTS)))
     after = want.skip + want.limit if len(rows) > want.limit else None
-    return LedgerPage([_line(row, standings.get(row.run, "")) for row in shown], counts, after)
+    return LedgerPage([_line(row, standings.get(row.run, "")) for row in shown], doubts, after)
 
 
 async def _standings(reader: Reader, runs: Sequence[int]) -> dict[int, str]:

@@ -10,7 +10,7 @@ from nightproof.journal.listing import EffectFilter
 from nightproof.limits import Quota
 from nightproof.model.states import EffectState
 from nightproof.views.audit import audits
-from nightproof.views.ledger import DOUBT, ledger
+from nightproof.views.ledger import DOUBT, DOUBTS, ledger
 from nightproof.views.quotas import QuotaView, UseView, quotas
 from nightproof.views.runs import open_run
 from nightproof.web.rendering import duration, number, page, url
@@ -43,16 +43,12 @@ async def effects(request: Request) -> Response:
     row = await open_run(reader, name) if name else None
     want = EffectFilter(row.id if row else None, _STATES[state], text, ROWS, skip)
     shown = await ledger(reader, want)
-    counts = {
-        one: sum(shown.counts.get(str(each), 0) for each in _STATES[one] or EffectState)
-        for one in _STATES
-    }
 
     def at(skip: int | None, state: str = state) -> str:
         return url("/effects", state=state, q=text, run=name, skip=skip or None)
 
     return page(
-        request, "effects.html", shown=shown, counts=counts, state=state, text=text, run=name,
+        request, "effects.html", shown=shown, most=DOUBTS, state=state, text=text, run=name,
         states=[(one, at(None, one)) for one in _STATES], first=skip + 1,
         newer=at(max(0, skip - ROWS)) if skip else None,
         older=None if shown.next is None else at(shown.next),
