@@ -147,7 +147,10 @@ def test_the_schedule_is_read_from_the_store(own_house: Any, serving: Any):
     assert "retired" in shown
     assert "Mars/Olympus" in shown
     assert "missed in the last week" in shown
-    assert url("/act/backfill", schedule="nightly/tonight") in page.text
+    missed = re.search(r'href="/act/backfill\?schedule=nightly%2Ftonight&amp;([^"]+)"', page.text)
+    assert missed
+    assert re.fullmatch(r"from=\d{4}-\d\d-\d\d&amp;to=\d{4}-\d\d-\d\d", missed[1])
+    assert missed[0] in running.get("/").text
     home = text(running.get("/"))
     assert "Not served" in home
     assert "nothing ran for" in home

@@ -15,6 +15,7 @@ from nightproof.model import clock
 from nightproof.views.attention import NeedView
 from nightproof.views.nights import NightView, place
 from nightproof.views.replicates import Replicates
+from nightproof.views.schedules import ScheduleView
 from nightproof.views.watch import History
 from nightproof.web.rendering import url
 
@@ -120,12 +121,22 @@ def cell(job: str, night: NightView) -> Cell:
     return Cell(_MARKS.get(night.status, night.status), href, label, total)
 
 
-def action(need: NeedView) -> tuple[str, str]:
+def backfill(one: ScheduleView) -> str:
+    """The page that runs nights again, from the first to the last that was missed."""
+    days = [datetime.fromisoformat(at).astimezone(place(one.tz)).date() for at in one.missed]
+    span = {"from": min(days), "to": max(days)} if days else {}
+    return url("/act/backfill", schedule=one.schedule, **span)
+
+
+def action(need: NeedView, plans: Sequence[ScheduleView] = ()) -> tuple[str, str]:
     """What to do about it: the words of a link, and where it leads."""
     if need.count > 1:
         word = {"failed": "failed", "interrupted": "interrupted"}.get(need.kind, "parked")
         return f"Show all {need.count:,}", url("/runs", job=need.job, status=word)
     run = need.run
+    for one in plans:
+        if need.kind == "missed" and one.schedule == need.schedule:
+            return "Backfill", backfill(one)
     known = {
         "held": ("Decide", url("/act/resolve", run=run, effect=need.effect)),
         "signal": ("Send signal", url("/act/signal", run=run, name=need.signal)),

@@ -82,7 +82,9 @@ async def home(request: Request) -> Response:
         request,
         "home.html",
         morning=_morning(nights, plans, lasts, needs),
-        needs=[(one, *KINDS.get(one.kind, ("failed", one.kind)), *action(one)) for one in needs],
+        needs=[
+            (one, *KINDS.get(one.kind, ("failed", one.kind)), *action(one, plans)) for one in needs
+        ],
         dates=_dates(nights),
         days=days(nights.dates),
         calendar=[(one, [cell(one.job, night) for night in one.nights]) for one in shown],

@@ -9,8 +9,8 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from nightproof.views.schedules import ScheduleView, schedules
-from nightproof.web.nights import moment
-from nightproof.web.rendering import page, url
+from nightproof.web.nights import backfill, moment
+from nightproof.web.rendering import page
 from nightproof.web.site import site_of
 
 _COMING, _PAST = 5, 7
@@ -44,7 +44,7 @@ def shown(one: ScheduleView) -> Shown:
         [Time(*moment(at, one.tz)) for at in one.next],
         last,
         missed,
-        url("/act/backfill", schedule=one.schedule),
+        backfill(one),
     )
 
 
