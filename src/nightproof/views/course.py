@@ -7,7 +7,7 @@ from typing import Any
 
 from nightproof.journal.listing import EffectFilter, SpanRow
 from nightproof.journal.protocol import Reader
-from nightproof.journal.records import AttemptRow, Entry, RunRow
+from nightproof.journal.records import AttemptRow, EffectRow, Entry, RunRow
 from nightproof.model import clock
 from nightproof.model.states import Kind
 from nightproof.views.runs import attempt as attempt_view
@@ -129,8 +129,18 @@ class Events:
         return len(self.entries) < self.count
 
 
+def present(spans: list[SpanRow]) -> dict[int, int]:
+    """How many entries of each kind there are: what is not there need not be looked for."""
+    found: dict[int, int] = {}
+    for one in spans:
+        found[one.kind] = found.get(one.kind, 0) + one.count
+    return found
+
+
 async def events_of(reader: Reader, run: int, count: int) -> Events:
     """The events of a run that has so many; of very many the first and the last."""
+    if not count:
+        return Events([], 0)
     first = await reader.entries(run, (Kind.EVENT,), limit=EVENTS)
     if len(first) < EVENTS:
         return Events(first, len(first))
@@ -142,8 +152,9 @@ async def course(reader: Reader, row: RunRow) -> Course:
     """The course of a run; its cost does not depend on the number of items, but for one scan."""
     attempts = (await reader.attempts(row.id))[-ATTEMPTS:]
     spans = await reader.spans(row.id, [one.started for one in attempts])
-    told = sum(one.count for one in spans if one.kind == Kind.EVENT)
-    return await drawn(reader, row, attempts, spans, await events_of(reader, row.id, told))
+    events = await events_of(reader, row.id, present(spans).get(Kind.EVENT, 0))
+    acts = await reader.ledger(EffectFilter(run=row.id, limit=MARKS))
+    return await drawn(reader, row, attempts, spans, events, acts)
 
 
 async def drawn(
@@ -152,11 +163,13 @@ async def drawn(
     attempts: list[AttemptRow],
     spans: list[SpanRow],
     events: Events,
+    acts: list[EffectRow],
 ) -> Course:
-    """The course of a run of which the caller has read these."""
+    """The course of a run of which the caller has read these; up to MARKS of its effects."""
+    there = present(spans)
     origin = min([row.created, *(a.started for a in attempts), *(s.first for s in spans)])
     work = [one for one in spans if one.kind in (*DONE, Kind.FAILURE)]
-    lanes = await _lanes(reader, row, work, origin, attempts)
+    lanes = await _lanes(reader, row, work, origin, attempts, Kind.REOPENED in there)
     totals = map_totals(events.entries, attempts)
     for name, total in totals.items():
         lane = lanes.setdefault(name, Lane(name, "map"))
@@ -168,12 +181,12 @@ async def drawn(
             tick = Tick(_since(origin, at), iso(at), step, text)
             lanes[step].retries.append(tick)
     bands = _bands(row, attempts, spans, origin)
-    rows = await reader.ledger(EffectFilter(run=row.id, limit=MARKS))
     effects = [
         Tick(_since(origin, one.at), iso(one.at), one.name, one.key[:300], str(one.state))
-        for one in reversed(rows)
+        for one in reversed(acts)
     ]
-    waits, more = await _waits(reader, row, origin)
+    waiting = Kind.WAIT in there
+    waits, more = await _waits(reader, row, origin) if waiting else ([], False)
     now = row.finished if row.finished is not None else clock.now_ms()
     ends = [band.end for band in bands] + [bar.end for lane in lanes.values() for bar in lane.bars]
     return Course(
@@ -184,19 +197,24 @@ async def drawn(
         waits=waits,
         effects=effects,
         retries=count,
-        partial=events.partial or more or len(rows) == MARKS,
+        partial=events.partial or more or len(acts) == MARKS,
     )
 
 
 async def _lanes(
-    reader: Reader, row: RunRow, work: list[SpanRow], origin: int, attempts: list[AttemptRow]
+    reader: Reader,
+    row: RunRow,
+    work: list[SpanRow],
+    origin: int,
+    attempts: list[AttemptRow],
+    reopened: bool,
 ) -> dict[str, Lane]:
     codes = await reader.codes({one.code for one in work if one.code})
     failures: dict[int, int] = {}
     for one in work:
         if one.kind == Kind.FAILURE:
             failures[one.code] = failures.get(one.code, 0) + one.count
-    failures = await standing(reader, row.id, failures)
+    failures = await standing(reader, row.id, failures) if reopened else failures
     lanes: dict[str, Lane] = {}
     parts: dict[tuple[str, int], list[SpanRow]] = {}
     for one in work:

@@ -51,6 +51,8 @@ class GridView:
     reopened: int
     acts: int = 0
     """How often it was done, where it is an effect; these have no letter."""
+    undone: frozenset[bytes] = frozenset()
+    """The fingerprints of what was undone."""
 
     @property
     def done(self) -> int:
@@ -111,19 +113,24 @@ class ItemWhole:
 
 async def grid(reader: Reader, run: RunRow, step: str) -> GridView:
     """The states of a step's items. Raises NotFound where the run has no such step."""
-    tally = [row for row in await reader.tally(run.id) if row[1]]
+    whole = await reader.tally(run.id)
+    there = {kind for kind, _, _ in whole}
+    tally = [row for row in whole if row[1]]
     known = await reader.codes({code for kind, code, _ in tally if kind in (*DONE, Kind.FAILURE)})
     codes = tuple(code for code, row in known.items() if row.name == step)
-    events = await reader.entries(run.id, (Kind.EVENT,), limit=_EVENTS)
+    events = []
+    if Kind.EVENT in there:
+        events = await reader.entries(run.id, (Kind.EVENT,), limit=_EVENTS)
     total = map_totals(events, await reader.attempts(run.id)).get(step)
     if not codes and total is None:
         raise NotFound(
             f"run {run.name} has no step '{step}'", "Its overview lists the steps it has."
         )
-    _, reopened = await later(reader, run.id)
+    again = Kind.REOPENED in there or Kind.UNDONE in there
+    undone, reopened = await later(reader, run.id) if again else (set[bytes](), -1)
     states = await reader.states(run.id, codes, reopened) if codes else ""
     acts = sum(count for kind, code, count in tally if kind == Kind.EFFECT and code in codes)
-    return GridView(step, codes, states, total, reopened, acts)
+    return GridView(step, codes, states, total, reopened, acts, frozenset(undone))
 
 
 async def cell(reader: Reader, run: RunRow, seen: GridView, index: int) -> int | None:
@@ -187,8 +194,7 @@ async def listed(
     ordered = [entries[seq] for seq in sorted(entries)]
     more = len(ordered) > limit
     ordered = ordered[-limit:] if backwards else ordered[:limit]
-    undone, reopened = await later(reader, run.id)
-    shown = [item_view(entry, seen.step, undone, reopened) for entry in ordered]
+    shown = [item_view(one, seen.step, seen.undone, seen.reopened) for one in ordered]
     first = ordered[0].seq if ordered else None
     last = ordered[-1].seq if ordered else None
     earlier = more if backwards else after >= 0

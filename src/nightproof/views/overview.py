@@ -11,7 +11,7 @@ from nightproof.journal.protocol import Reader
 from nightproof.journal.records import RunFilter, RunRow, was_distant
 from nightproof.model.states import EffectState, Kind, RunStatus
 from nightproof.views.actions import awaited
-from nightproof.views.course import ATTEMPTS, Course, Events, drawn, events_of
+from nightproof.views.course import ATTEMPTS, MARKS, Course, Events, drawn, events_of, present
 from nightproof.views.effects import EffectView, effect_view
 from nightproof.views.runs import AttemptView, RunView, advice, attempt, view, word
 from nightproof.views.steps import ItemView, item_view, later, learn, name_of
@@ -85,19 +85,19 @@ async def overview(reader: Reader, row: RunRow) -> Overview:
     attempts = await reader.attempts(row.id)
     recent = attempts[-ATTEMPTS:]
     spans = await reader.spans(row.id, [one.started for one in recent])
-    counted = sum(one.count for one in spans if one.kind == Kind.EVENT)
-    events = await events_of(reader, row.id, counted)
+    there = present(spans)
+    events = await events_of(reader, row.id, there.get(Kind.EVENT, 0))
     shown = view(row)
     more = ["attempts"] if len(attempts) > len(recent) else []
     doubtful = await reader.ledger(EffectFilter(run=row.id, states=_DOUBT, limit=EFFECTS))
-    latest = await reader.ledger(EffectFilter(run=row.id, limit=EFFECTS))
-    effects = list({one.key: one for one in [*doubtful, *latest]}.values())[:EFFECTS]
+    acts = await reader.ledger(EffectFilter(run=row.id, limit=MARKS))
+    effects = list({one.key: one for one in [*doubtful, *acts]}.values())[:EFFECTS]
     children = await reader.runs(RunFilter(parent=row.id, limit=CHILDREN + 1, brief=True))
-    files, many = await _files(reader, row)
+    files, many = await _files(reader, row) if Kind.ARTIFACT in there else ([], 0)
     error = parsed(row.error)
     told = _Told(events)
     for name, known, limit in (
-        ("effects", latest, EFFECTS), ("children", children, CHILDREN + 1),
+        ("effects", acts, EFFECTS + 1), ("children", children, CHILDREN + 1),
         ("artifacts", [None] * many, ARTIFACTS + 1),
     ):  # fmt: skip
         more += [name] if len(known) >= limit else []
@@ -111,9 +111,9 @@ async def overview(reader: Reader, row: RunRow) -> Overview:
         result=parsed(row.result),
         result_blob=row.result_blob,
         error=error if isinstance(error, dict) else None,
-        course=await drawn(reader, row, recent, spans, events),
+        course=await drawn(reader, row, recent, spans, events, acts),
         attempts=[attempt(one, row) for one in recent],
-        failures=await _failures(reader, row),
+        failures=await _failures(reader, row, there),
         effects=[effect_view(one) for one in effects],
         children=[view(one) for one in children[:CHILDREN]],
         parent=await _parent(reader, row),
@@ -153,13 +153,16 @@ class _Told:
                 self.changes.append(NoteView(at, kind, text))
 
 
-async def _failures(reader: Reader, row: RunRow) -> list[ItemView]:
+async def _failures(reader: Reader, row: RunRow, there: dict[int, int]) -> list[ItemView]:
     """The last failures that no later attempt has forgotten."""
-    undone, reopened = await later(reader, row.id)
+    if Kind.FAILURE not in there:
+        return []
+    again = Kind.REOPENED in there
+    _, reopened = await later(reader, row.id) if again else (None, -1)
     entries = await reader.entries(row.id, (Kind.FAILURE,), reopened, FAILURES, newest=True)
     names: dict[int, str] = {}
     await learn(reader, names, entries)
-    return [item_view(one, name_of(one, names), undone, reopened) for one in reversed(entries)]
+    return [item_view(one, name_of(one, names), set(), reopened) for one in reversed(entries)]
 
 
 async def _files(reader: Reader, row: RunRow) -> tuple[list[DeliveredView], int]:

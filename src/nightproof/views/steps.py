@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -178,7 +179,7 @@ def name_of(entry: Entry, names: dict[int, str]) -> str:
     return names.get(entry.code, "?")
 
 
-def item_view(entry: Entry, name: str, undone: set[bytes], reopened: int) -> ItemView:
+def item_view(entry: Entry, name: str, undone: Set[bytes], reopened: int) -> ItemView:
     """An entry as it is listed."""
     inputs, key = parsed(entry.inputs), ""
     if isinstance(inputs, dict):
