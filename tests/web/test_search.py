@@ -83,6 +83,8 @@ def test_an_effect_and_an_item_by_key(house: Any):
     assert len(many.items) == 5
     assert many.items[0].more
     assert not looked(house, '"key"').items
+    assert not looked(house, "key=item-000107").items
+    assert looked(house, '"item-000107"').items
 
 
 def test_a_search_that_takes_long_goes_on(house: Any, monkeypatch: pytest.MonkeyPatch):
@@ -97,7 +99,14 @@ def test_a_search_that_takes_long_goes_on(house: Any, monkeypatch: pytest.Monkey
         after, steps = part.next or "", steps + 1
     assert steps > 10
     assert [one.seq for one in items] == [one.seq for one in whole.items]
-    for nonsense in ("x", "1", "1.x", "9" * 40 + ".1", "-1.1", "²."):
+    monkeypatch.setattr(searching, "_NAMES", 2)
+    names, after, steps = [], "", 0
+    while steps == 0 or after:
+        part = looked(house, "nightly", after=after, seconds=0)
+        names += [run.run for run in part.runs]
+        after, steps = part.next or "", steps + 1
+    assert sorted(names) == sorted(run.run for run in looked(house, "nightly").runs)
+    for nonsense in ("x", "1.1", "1.x.1", "9" * 40 + ".1.1", "-1.1.1", "².1.1"):
         looked(house, "item-00010", after=nonsense)
 
 
@@ -145,9 +154,9 @@ def test_a_file_is_taken_only_from_this_page(dashboard: Any):
     """Without the page's token, or from another site, nothing is hashed."""
     import httpx2
 
-    bare = httpx2.post(f"{dashboard.url}/search/file", content=b"x")
+    bare = httpx2.post(f"{dashboard.url}/search/file", content=b"")
     assert bare.status_code == 403
-    other = sent(dashboard, b"x", origin="https://elsewhere.example")
+    other = sent(dashboard, b"", origin="https://elsewhere.example")
     assert other.status_code == 403
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -32,12 +33,14 @@ LONGEST = 20_000
 _OF_A_RUN = 5
 """So many items of one run are enough to know that it is there."""
 _PAGE = 100
+_NAMES = 1000
 _WINDOW = 10_000
 """So many entries are looked through before the time is looked at."""
 _ENDED = (RunStatus.COMPLETED, RunStatus.FAILED)
 _SIBLINGS = 100
 _DIGEST = re.compile(r"(?<![0-9a-f])(?:sha256:)?([0-9a-f]{64})(?![0-9a-f])", re.IGNORECASE)
 _FIELD = re.compile(r"([A-Za-z_]\w*(?:[.\[][\w\]-]+)*)\s*=\s*(.+)", re.DOTALL)
+_PLACE = re.compile(r"([0-9]{1,18})\.([0-9]{1,18})\.([0-9]{1,18})")
 _TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT")
 
 
@@ -110,10 +113,19 @@ def digests(text: str) -> list[str]:
     return list(dict.fromkeys(one.lower() for one in _DIGEST.findall(text)))
 
 
+def by_field(query: str) -> bool:
+    """Whether a query asks for a field of contracts."""
+    return bool(_Wanted.of(query[:LONGEST].strip()).path)
+
+
 async def search(
     reader: Reader, query: str, after: str = "", seconds: float = SECONDS
 ) -> SearchView:
-    """Look for `query`, from `after` (the `next` of an earlier search) on."""
+    """Look for `query`, from `after` (the `next` of an earlier search) on.
+
+    Where it is written like ``field=value``, contracts are searched instead of items; in
+    quotes it is a text. Names of runs and effects are looked for first.
+    """
     text = query[:LONGEST].strip()
     found = SearchView(query)
     if not text:
@@ -123,12 +135,14 @@ async def search(
         for digest in found.digests:
             await _delivered(reader, found, digest)
         return found
-    until = clock.perf() + seconds
-    if not after:
-        await _named(reader, found, text)
-        rows = await reader.ledger(EffectFilter(text=text, limit=SHOWN))
+    begun = clock.perf()
+    want, place = _Wanted.of(text), _Place.of(after)
+    named = 0 if place is None else place.named
+    if place is None:
+        named = await _named(reader, found, want, begun + seconds / 3)
+        rows = await reader.ledger(EffectFilter(text=want.text, limit=SHOWN))
         found.effects = [effect_view(row) for row in rows]
-    await _look_back(reader, found, _Wanted.of(text), _Place.of(after), until)
+    await _look_back(reader, found, want, place, begun + seconds, named)
     return found
 
 
@@ -142,8 +156,10 @@ class _Wanted(NamedTuple):
 
     @classmethod
     def of(cls, text: str) -> _Wanted:
-        escaped = json.dumps(text, ensure_ascii=False)[1:-1].encode("utf-8", "surrogatepass")
         shape = _FIELD.fullmatch(text)
+        if len(text) > 2 and text[0] == text[-1] == '"':
+            text = text[1:-1]
+        escaped = json.dumps(text, ensure_ascii=False)[1:-1].encode("utf-8", "surrogatepass")
         if shape is None:
             return cls(text, escaped, (), "")
         path = tuple(one for one in re.split(r"[.\[\]]+", shape[1]) if one)
@@ -151,57 +167,71 @@ class _Wanted(NamedTuple):
 
 
 class _Place(NamedTuple):
-    """How far a search has come: everything of run `run` up to entry `seq`, -1 for none."""
+    """How far a search has come: everything of run `run` up to entry `seq`, -1 for none.
 
-    run: int | None
+    The names of runs from number `named` on were looked at before.
+    """
+
+    run: int
     seq: int
+    named: int
 
     @classmethod
-    def of(cls, text: str) -> _Place:
-        run, _, seq = text.partition(".")
-        if not (run.isascii() and run.isdecimal() and seq.isascii() and seq.isdecimal()):
-            return cls(None, -1)
-        if len(run) > 18 or len(seq) > 18:
-            return cls(None, -1)
-        return cls(int(run), int(seq) - 1)
+    def of(cls, text: str) -> _Place | None:
+        told = _PLACE.fullmatch(text)
+        return None if told is None else cls(int(told[1]), int(told[2]) - 1, int(told[3]))
 
     def __str__(self) -> str:
-        return f"{self.run}.{self.seq + 1}"
+        return f"{self.run}.{self.seq + 1}.{self.named}"
 
 
-async def _named(reader: Reader, found: SearchView, text: str) -> None:
-    """The run with exactly this name, or the only one that begins with it."""
-    try:
+async def _named(reader: Reader, found: SearchView, want: _Wanted, until: float) -> int:
+    """Find runs by their name or job; down to which number they were looked at."""
+    text, known = want.text, set[str]()
+    with suppress(NotFound):  # several begin with it: they come below
         row = await reader.find(text)
-    except NotFound:  # several begin with it: looking back finds them
-        return
-    if row is not None:
-        found.runs.append(view(row))
+        if row is not None:
+            found.runs.append(view(row))
+            known.add(row.name)
+    before = None
+    while True:
+        rows = await reader.runs(RunFilter(limit=_NAMES, before=before, brief=True))
+        for row in rows:
+            if row.name not in known and (text in row.name or text in row.job):
+                found.runs.append(view(row))
+            if len(found.runs) >= SHOWN:
+                return row.id
+        if len(rows) < _NAMES:
+            return 0
+        before = rows[-1].id
+        if clock.perf() > until:
+            return before
 
 
 async def _look_back(
-    reader: Reader, found: SearchView, want: _Wanted, place: _Place, until: float
+    reader: Reader, found: SearchView, want: _Wanted, place: _Place | None, until: float, named: int
 ) -> None:
-    known = {run.run for run in found.runs}
-    before = None if place.run is None else place.run + 1
+    """Look through runs for fields of their contracts, or for their items; names on the way."""
+    before = None if place is None else place.run + 1
+    fields, first = bool(want.path), len(found.runs)
     while True:
-        whole = bool(want.path)
-        rows = await reader.runs(RunFilter(limit=_PAGE, before=before, brief=not whole))
+        rows = await reader.runs(RunFilter(limit=_PAGE, before=before, brief=not fields))
         for row in rows:
-            start = place.seq if row.id == place.run else -1
-            if start < 0:
-                if row.name not in known and (want.text in row.name or want.text in row.job):
-                    found.runs.append(view(row))
-                if whole:
-                    found.fields += _fields(row, want)
+            start = place.seq if place is not None and row.id == place.run else -1
             found.back_to = iso(row.created)
-            seq = await _items(reader, found, want, row, start, until)
-            full = max(len(found.runs), len(found.fields), len(found.items)) >= SHOWN
+            seq = None
+            if start < 0 and row.id < named and (want.text in row.name or want.text in row.job):
+                found.runs.append(view(row))
+            if fields:
+                found.fields += _fields(row, want)
+            else:
+                seq = await _items(reader, found, want, row, start, until)
+            most = max(len(found.runs) - first, len(found.fields), len(found.items))
             if seq is not None:
-                found.next = str(_Place(row.id, seq))
+                found.next = str(_Place(row.id, seq, min(named, row.id)))
                 return
-            if full or clock.perf() > until:
-                found.next = str(_Place(row.id - 1, -1)) if row.id > 1 else None
+            if most >= SHOWN or clock.perf() > until:
+                found.next = str(_Place(row.id - 1, -1, named)) if row.id > 1 else None
                 return
         if len(rows) < _PAGE:
             return

@@ -28,7 +28,7 @@
       if (answer.ok && found.href) location.href = found.href;
       else told.textContent = found.message ?? `the file was not taken (${answer.status}): reload the page and try again`;
     } catch {
-      told.textContent = "the dashboard does not answer; or the file is a folder, or has changed meanwhile";
+      told.textContent = "the file did not arrive: reload the page and try again (a folder cannot be sent)";
     }
   }
   document.addEventListener("dragover", (event) => {
