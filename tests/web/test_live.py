@@ -95,7 +95,7 @@ def test_a_listener_hears_of_a_change(own_house: Any, start: Any):
 def test_quiet_where_nothing_happens(start: Any, monkeypatch: pytest.MonkeyPatch):
     """Who is up to date gets the beat alone: by the page's state, or by the last event."""
     monkeypatch.setattr(pages, "BEAT_SECONDS", 0.1)
-    monkeypatch.setattr(pages, "ROUND_SECONDS", 0.05)
+    monkeypatch.setattr(lives, "ROUND_SECONDS", 0.05)
     made = start()
     with closing(Stream(made.url, f"?since={state(made)}")) as stream:
         assert [stream.next(), stream.next()] == ["beat", "beat"]
@@ -139,7 +139,7 @@ def test_after_a_restart(own_house: Any, start: Any):
 def test_only_one_run(own_house: Any, start: Any, monkeypatch: pytest.MonkeyPatch):
     """Who looks at a run is not woken by another one, but by its own, also after a restart."""
     monkeypatch.setattr(pages, "BEAT_SECONDS", 0.1)
-    monkeypatch.setattr(pages, "ROUND_SECONDS", 0.05)
+    monkeypatch.setattr(lives, "ROUND_SECONDS", 0.05)
     made = start()
     of_run = f"?run={quote(own_house.runs['parked'])}"
     everything = Stream(made.url, f"?since={state(made)}")
@@ -165,7 +165,7 @@ def test_only_one_run(own_house: Any, start: Any, monkeypatch: pytest.MonkeyPatc
 def test_a_run_that_is_none(start: Any, monkeypatch: pytest.MonkeyPatch):
     """A name that no run has, whatever it is made of, is listened to in vain."""
     monkeypatch.setattr(pages, "BEAT_SECONDS", 0.1)
-    monkeypatch.setattr(pages, "ROUND_SECONDS", 0.05)
+    monkeypatch.setattr(lives, "ROUND_SECONDS", 0.05)
     made = start()
     for name in ("gone", "../x", "<script>", "é" * 3000, "%"):
         with closing(Stream(made.url, f"?run={quote(name)}")) as stream:
@@ -223,3 +223,16 @@ def test_time_alone_changes_pages(start: Any, monkeypatch: pytest.MonkeyPatch):
     made = start()
     with closing(Stream(made.url, f"?since={state(made)}")) as stream:
         assert stream.next() not in (None, "beat")
+
+
+def test_costly_pages_are_asked_for_less_often():
+    """Many open pages that take long leave most of the time to others; one page hears each second."""
+    live = lives.Live(None)
+    live._listeners = {lives.Listener() for _ in range(40)}
+    assert live.pause == lives.ROUND_SECONDS
+    for _ in range(50):
+        live.took(0.05)
+    assert live.pause == pytest.approx(40 * 0.05 / lives.SHARE, rel=0.01)
+    for _ in range(50):
+        live.took(2.0)
+    assert live.pause == lives.MOST_PAUSE_SECONDS

@@ -53,6 +53,8 @@ class Guard:
         try:
             answer = await self._refusal(request, taker) or self.app
             await answer(scope, taker, sender)
+            if answer is self.app and request.state.live is not None and scope["path"] != "/live":
+                self.site.live.took(sender.took)
         except ClientDisconnect:
             return
         except HTTPException as error:
@@ -90,7 +92,7 @@ class Guard:
         access, state, method = self.site.access, request.state, request.method
         hosts = request.headers.getlist("host")
         state.live, state.form, state.form_id = None, forms.parsed(b""), ""
-        state.session = access.session(_cookies(request.headers, access.cookie))
+        state.session = access.session(_cookies(request.headers))
         state.signed_in = state.session.signed_in
         if len(hosts) != 1 or not access.hosted(hosts[0]):
             return _misdirected(request)
@@ -217,6 +219,7 @@ class _Sender:
         self._send = send
         self._access = access
         self._begun = clock.perf()
+        self.took = 0.0
         self.started = False
 
     async def __call__(self, message: Message) -> None:
@@ -226,8 +229,8 @@ class _Sender:
             path = str(self._scope["path"])
             versioned = self._scope["query_string"].startswith(b"v=")
             headers.complete(found, path, versioned, message["status"])
-            took = (clock.perf() - self._begun) * 1000
-            found["server-timing"] = f"app;dur={took:.1f}"
+            self.took = clock.perf() - self._begun
+            found["server-timing"] = f"app;dur={self.took * 1000:.1f}"
             session = self._scope["state"].get("session")
             made = session is not None and session.used and not session.known
             if made and "set-cookie" not in found:
@@ -235,12 +238,12 @@ class _Sender:
         await self._send(message)
 
 
-def _cookies(sent: Headers, name: str) -> list[str]:
-    """The values of a cookie: another page of this machine may have set it a second time."""
+def _cookies(sent: Headers) -> list[tuple[str, str]]:
+    """Names and values: another page of this machine may have set one a second time."""
     pairs = (
-        pair.strip().partition("=") for line in sent.getlist("cookie") for pair in line.split(";")
+        one.strip().partition("=") for line in sent.getlist("cookie") for one in line.split(";")
     )
-    return [value for key, _, value in pairs if key == name]
+    return [(name, value) for name, _, value in pairs]
 
 
 def _misdirected(request: Request) -> Response:

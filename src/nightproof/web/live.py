@@ -16,6 +16,10 @@ ROUND_SECONDS = 1.0
 TICK_SECONDS = 15.0
 """So often pages look again in any case: a killed process and a missed night write nothing."""
 MOST_LISTENERS = 200
+SHARE = 0.25
+"""Of the dashboard's time, what pages that are asked again because of news may take …"""
+MOST_PAUSE_SECONDS = 15.0
+"""… unless a page would hear nothing for longer than this."""
 
 
 @dataclass(eq=False)
@@ -42,6 +46,17 @@ class Live:
         self._marks: dict[str, tuple[int, str]] = {}
         self._watching: asyncio.Task[None] | None = None
         self.closed = False
+        self._page_seconds = 0.0
+
+    @property
+    def pause(self) -> float:
+        """How long a listener hears nothing after an event: longer where pages are costly."""
+        wanted = len(self._listeners) * self._page_seconds / SHARE
+        return max(ROUND_SECONDS, min(MOST_PAUSE_SECONDS, wanted))
+
+    def took(self, seconds: float) -> None:
+        """Note how long a page took."""
+        self._page_seconds += (seconds - self._page_seconds) / 8
 
     @property
     def state(self) -> str:

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from nightproof.model import clock
-from nightproof.web.live import MOST_LISTENERS, ROUND_SECONDS, Listener, Live
+from nightproof.web.live import MOST_LISTENERS, Listener, Live
 from nightproof.web.problems import problem
 from nightproof.web.site import site_of
 
 BEAT_SECONDS = 15.0
 RETRY_MS = 2000
+BEAT = ": still here\n\n"
 
 
 async def live(request: Request) -> Response:
@@ -33,13 +34,16 @@ async def live(request: Request) -> Response:
         return Response(media_type="text/event-stream")
     query = request.query_params
     seen = request.headers.get("last-event-id") or query.get("last") or query.get("since", "")
-    until = request.state.session.expires if site.access.token else None
-    news = _news(site.live, query.get("run", ""), seen, until)
+    session = request.state.session
+    news = _news(
+        site.live, query.get("run", ""), seen,
+        lambda: session.signed_in and site.access.over(session),
+    )  # fmt: skip
     headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
     return StreamingResponse(news, headers=headers, media_type="text/event-stream")
 
 
-async def _news(live: Live, run: str, seen: str, until: int | None) -> AsyncIterator[str]:
+async def _news(live: Live, run: str, seen: str, over: Callable[[], bool]) -> AsyncIterator[str]:
     with live.listening(run) as listener:
         yield f"retry: {RETRY_MS}\n\n"
         # In this order: a change between the two is noticed by the second.
@@ -50,12 +54,13 @@ async def _news(live: Live, run: str, seen: str, until: int | None) -> AsyncIter
         else:
             listener.news.set()
         while not live.closed:
-            if until is not None and clock.now_ms() > until * 1000:
-                return
             told = await _next(live, listener)
+            if over():
+                yield _changed("over")  # the page asks again, and is led to the login
+                return
             yield told
-            if not told.startswith(":"):
-                await clock.sleep(ROUND_SECONDS)
+            if told is not BEAT:
+                await clock.sleep(live.pause)
 
 
 async def _next(live: Live, listener: Listener) -> str:
@@ -68,10 +73,14 @@ async def _next(live: Live, listener: Listener) -> str:
                 mark = await live.mark(listener)
                 if mark != listener.seen:
                     listener.seen = mark
-                    return f"event: changed\nid: {mark}\ndata: {{}}\n\n"
+                    return _changed(mark)
     except TimeoutError:
         pass
-    return ": still here\n\n"
+    return BEAT
+
+
+def _changed(mark: str) -> str:
+    return f"event: changed\nid: {mark}\ndata: {{}}\n\n"
 
 
 routes = [Route("/live", live)]

@@ -45,6 +45,7 @@ async def leave(request: Request) -> Response:
     """End the session."""
     access = site_of(request).access
     access.end(request.state.session)
+    site_of(request).live.poke()
     answer = RedirectResponse("/login" if access.token else "/", 303)
     answer.headers.append("set-cookie", access.set_cookie(None))
     return answer

@@ -68,10 +68,14 @@ class Access:
         """Whether people reach it over https."""
         return self.public_url.startswith("https:")
 
-    @property
-    def cookie(self) -> str:
-        """The session cookie's name: browsers do not keep cookies apart by port."""
-        return "__Host-nightproof" if self.secure else f"nightproof-{self.port}"
+    def cookie(self, *, guest: bool = False) -> str:
+        """The name of the session's cookie: browsers do not keep cookies apart by port.
+
+        A guest's is another one. Whoever comes by a link on another site is a guest to that
+        request, and stays signed in.
+        """
+        name = "__Host-nightproof" if self.secure else f"nightproof-{self.port}"
+        return f"{name}-guest" if guest else name
 
     def hosted(self, host: str) -> bool:
         """Whether a Host header names this dashboard.
@@ -98,10 +102,12 @@ class Access:
             bool(self.public_url) and given == self._public_origin
         )
 
-    def session(self, cookies: Iterable[str]) -> Session:
-        """The session of a request, by the values of its session cookies; else a guest's new one."""
+    def session(self, cookies: Iterable[tuple[str, str]]) -> Session:
+        """The session of a request by its cookies' names and values; else a guest's new one."""
         now = clock.now_ms() // 1000
-        for value in cookies:
+        names = self.cookie(), self.cookie(guest=True)
+        ours = [(names.index(name), value) for name, value in cookies if name in names]
+        for _, value in sorted(ours):
             kind, _, rest = value.partition(".")
             expires, _, rest = rest.partition(".")
             name, _, mac = rest.partition(".")
@@ -120,15 +126,22 @@ class Access:
         self._ended = {one: until for one, until in self._ended.items() if until > now}
         self._ended[session.id] = session.expires
 
+    def over(self, session: Session) -> bool:
+        """Whether a session that was good has ended since."""
+        return session.id in self._ended or session.expires <= clock.now_ms() // 1000
+
     def set_cookie(self, session: Session | None) -> str:
-        """The header that gives a browser its session; None takes it away."""
-        value, more = "", "; Max-Age=0"
+        """The header that gives a browser its session; None ends that of whoever is signed in."""
+        value, more, guest = "", "; Max-Age=0", False
         if session is not None:
+            guest = not session.signed_in
             value = f"{'s' if session.signed_in else 'g'}.{session.expires}.{session.id}"
             value += f".{self._mac(value)}"
             more = f"; Max-Age={SESSION_SECONDS}" if session.signed_in else ""
         secure = "; Secure" if self.secure else ""
-        return f"{self.cookie}={value}; Path=/; HttpOnly; SameSite=Strict{more}{secure}"
+        return (
+            f"{self.cookie(guest=guest)}={value}; Path=/; HttpOnly; SameSite=Strict{more}{secure}"
+        )
 
     def form_token(self, session: Session) -> str:
         """What a form of this session carries; every form another."""
