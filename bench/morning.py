@@ -203,8 +203,8 @@ def pages(runs: dict[str, str]) -> dict[str, str]:
     found = {
         "home": "/",
         "runs": "/runs",
-        "runs: open ones": "/runs?status=running",
-        "runs: by contract text": "/runs?text=FR",
+        "runs: open ones": "/runs?status=open",
+        "runs: by contract text": "/runs?q=FR",
         "job": "/jobs/job_07",
         "job with 1,000 open runs": "/jobs/reconcile",
         "schedule": "/schedule",
@@ -228,7 +228,7 @@ def pages(runs: dict[str, str]) -> dict[str, str]:
     for path in ("runs", "nights", "effects", "incidents", "quotas", "schedules"):
         found[f"api: {path}"] = f"/api/{path}"
     found["api: run (map)"] = f"/api/runs/{one['map']}"
-    found["api: items (map)"] = f"/api/runs/{one['map']}/items"
+    found["api: steps (map)"] = f"/api/runs/{one['map']}/steps"
     return found
 
 
