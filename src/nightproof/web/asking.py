@@ -129,8 +129,8 @@ async def replicate(site: Site, fields: Fields) -> Asked:
     effects = fields.get("effects") == "on"
     asked.given["effects"] = "on" if effects else ""
     asked.warnings.append(
-        "With its effects, the replicate acts on the world: what the run sent or wrote is sent or "
-        "written once more, under keys of its own. Without them they are withheld."
+        "With its effects, the replicate acts on the world: it performs every effect whose key is "
+        "new. What is on record under its key is never done again. Without, all are withheld."
     )
     level = isolation(row)
     how = ["--isolate", level] if level != "L0" else []

@@ -18,6 +18,7 @@ class Commands:
     """Commands under way; `store` is given to those that are not to find it by themselves."""
 
     def __init__(self, say: Callable[[str], None], store: str | None = None) -> None:
+        self._say = say
         self._store = ["--store", store] if store else []
         self._waiting: dict[str, asyncio.Future[Ended]] = {}
         self._children = Children(say, self._ended)
@@ -46,8 +47,14 @@ class Commands:
         """Carry on with what is to be done when a command ends; :meth:`close` waits for it."""
         task = asyncio.ensure_future(concluding)
         self._following.add(task)
-        task.add_done_callback(self._following.discard)
+        task.add_done_callback(self._followed)
         return task
+
+    def _followed(self, task: asyncio.Task[None]) -> None:
+        self._following.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            self._say(f"what came of a command could not be written down: {error}")
 
     def begun(self, form: str) -> asyncio.Task[str] | None:
         """What a form has begun that was sent before: in the end, the address it leads to."""
