@@ -21,6 +21,7 @@ from nightproof import (
     wait_for,
 )
 
+HERE = Path(__file__).parent
 admob = Quota("admob", rate="9000/min")
 
 
@@ -57,15 +58,15 @@ def picture() -> bytes:
 
 @step(quota=admob, retry=Retry(attempts=3, base=0.01))
 def fetch_country(country: str, window: Window) -> list[int]:
-    if country == "FR" and not Path("tried").exists():
-        Path("tried").touch()
+    if country == "FR" and not (HERE / "tried").exists():
+        (HERE / "tried").touch()
         raise ConnectionError("the line went dead")
     return [ord(letter) * window.start.day for letter in country]
 
 
 @effect(key="nightly/{window.date}", unknown="hold")
 def post_report(window: Window, text: str) -> str:
-    with Path("posted.txt").open("a") as posted:
+    with (HERE / "posted.txt").open("a") as posted:
         posted.write(f"{window.date} {len(text)}\n")
     return f"posted {window.date}"
 
