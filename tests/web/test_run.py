@@ -181,3 +181,10 @@ def test_many_steps_and_many_retries_stay_a_drawing():
     drawing = strip(made)
     assert drawing.left_out == 300 - LANES
     assert len(drawing.shapes) < 400
+
+
+def test_an_effect_that_was_not_performed_is_drawn_too():
+    """What a replicate would have done has a line, though the ledger has nothing of it."""
+    made = course((0.0, 10.0, "completed"), length=10.0)
+    made.lanes[0].kind = "effect"
+    assert "step-0" in [shape.text for shape in strip(made).shapes]

@@ -143,10 +143,11 @@ class Axis:
 def strip(course: Course, waiting: str = "") -> Strip:
     """The drawing of a course; `waiting` is what a parked run waits for."""
     axis = Axis(course)
-    lanes = [lane for lane in course.lanes if lane.kind != "effect"]
     acts: dict[str, list[Tick]] = {}
     for act in course.effects:
         acts.setdefault(act.step, []).append(act)
+    # What a replicate did not perform, or another run had, is in no ledger of this run.
+    lanes = [lane for lane in course.lanes if lane.kind != "effect" or lane.step not in acts]
     shown = lanes[:LANES]
     rows = len(shown) + len(acts) + bool(course.waits)
     made = Strip(HEAD + LANE * rows + 22, _words(course, len(lanes)))
