@@ -173,6 +173,21 @@ def test_a_run_that_is_none(start: Any, monkeypatch: pytest.MonkeyPatch):
             assert stream.next() == "beat"
 
 
+def test_a_run_that_cannot_be_looked_at(start: Any, monkeypatch: pytest.MonkeyPatch):
+    """The stream of a run goes on when the store fails, and has news: the page says the rest."""
+    monkeypatch.setattr(lives, "ROUND_SECONDS", 0.05)
+    made = start()
+
+    async def broken(*_: Any) -> str:
+        raise OSError("no disk")
+
+    monkeypatch.setattr(lives.news, "mark", broken)
+    with closing(Stream(made.url, "?run=nightly")) as stream:
+        first = stream.next()
+        made._loop.call_soon_threadsafe(made._site.live.poke)
+        assert stream.next() not in (None, "beat", first)
+
+
 def test_as_many_as_may(start: Any, monkeypatch: pytest.MonkeyPatch):
     """One more is told to come back; whoever leaves makes room."""
     monkeypatch.setattr(lives, "MOST_LISTENERS", 2)

@@ -339,6 +339,15 @@ def test_a_large_body_is_refused(dashboard: Any):
     assert httpx2.post(dashboard.url + "/logout", content=fields, headers=form).status_code == 400
 
 
+def test_a_refusal_arrives(dashboard: Any):
+    """Whoever is refused with a body still under way reads why, and no reset."""
+    form = {"content-type": "application/octet-stream"}
+    for size in (10, 70_000, 200_000):
+        for _ in range(10):
+            answer = httpx2.post(dashboard.url + "/logout", content=b"x" * size, headers=form)
+            assert answer.status_code == 403
+
+
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "WHAT"])
 def test_methods_that_a_page_does_not_have(dashboard: Any, method: str):
     """405 with what it has; nothing is done on the way."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from urllib.parse import quote
 
 from starlette.applications import Starlette
@@ -28,6 +29,8 @@ STREAMED = ("/search/file",)
 """Addresses that take more, piece by piece, and look after it themselves."""
 BODY_SECONDS = 20.0
 """How long the next piece of a body may take."""
+DRAIN_SECONDS = 1.0
+DRAIN_BYTES = 256 * 1024
 OPEN = ("/login", "/healthz")
 BEARER = ("/api", "/metrics")
 SAID_AGAIN_SECONDS = 60.0
@@ -51,22 +54,26 @@ class Guard:
         taker = _Taker(scope, receive)
         request = Request(scope, taker)
         try:
-            answer = await self._refusal(request, taker) or self.app
+            refusal = await self._refusal(request, taker)
+            answer = refusal or self.app
+            if refusal is not None and request.method not in ("GET", "HEAD"):
+                await taker.drain()
             await answer(scope, taker, sender)
             if answer is self.app and request.state.live is not None and scope["path"] != "/live":
                 self.site.live.took(sender.took)
         except ClientDisconnect:
             return
         except HTTPException as error:
-            await self._answer(request, sender, error.status_code)
+            await self._answer(request, taker, sender, error.status_code)
         except Exception as error:  # noqa: BLE001 - a page that fails must not end the server
             self._tell(scope, error)
-            await self._answer(request, sender, 500)
+            await self._answer(request, taker, sender, 500)
 
-    async def _answer(self, request: Request, sender: _Sender, status: int) -> None:
+    async def _answer(self, request: Request, taker: _Taker, sender: _Sender, status: int) -> None:
         """Say that it failed, where nothing has been said yet."""
         if sender.started:
             return
+        await taker.drain()
         try:
             told = BROKEN if status == 500 else ()
             answer = problem(request, status, *told, connection="close")
@@ -190,6 +197,16 @@ class _Taker:
     def again(self, body: bytes) -> None:
         """Give a body that was read once more."""
         self._again = body
+
+    async def drain(self) -> None:
+        """Read a little of what nobody wants: a line closed with unread data loses the answer."""
+        read = 0
+        with suppress(TimeoutError):
+            async with asyncio.timeout(DRAIN_SECONDS):
+                while self._more and read < DRAIN_BYTES:
+                    message = await self._receive()
+                    self._more = bool(message.get("more_body", False))
+                    read += len(message.get("body", b""))
 
     async def __call__(self) -> Message:
         if self._again is not None:

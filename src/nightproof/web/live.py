@@ -111,7 +111,10 @@ class Live:
         count, mark = self._marks.get(listener.run, (-1, ""))
         if count != self._count:
             count = self._count
-            mark = await news.mark(self._journal, listener.run)
+            try:
+                mark = await news.mark(self._journal, listener.run)
+            except Exception:  # noqa: BLE001 - the page that asks again says what is wrong
+                mark = self.state
             if len(self._marks) > 2 * MOST_LISTENERS:
                 self._marks.clear()
             self._marks[listener.run] = count, mark
