@@ -63,7 +63,7 @@ class Noted:
         """Read what is new, for about so many seconds where they are given."""
         end = None if seconds is None else clock.perf() + seconds
         self.complete = False
-        while not self.complete and (end is None or clock.perf() < end):
+        while not self.complete:
             entries = await reader.entries(row.id, (Kind.EVENT,), self.after, _PAGE)
             for entry in entries:
                 # Most events are something else; they need not be parsed to see that.
@@ -72,6 +72,8 @@ class Noted:
             if entries:
                 self.after, self.at = entries[-1].seq, entries[-1].at
             self.complete = len(entries) < _PAGE
+            if end is not None and clock.perf() > end:
+                return
             await clock.turn()
 
     def _take(self, at: int, data: bytes) -> None:

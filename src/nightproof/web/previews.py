@@ -193,11 +193,12 @@ def _table(text: str, notes: list[str], delimiter: str) -> Preview:
 
 
 def _delimiter(lines: list[str]) -> str:
-    """What parts the columns: what is on every line alike (csv.Sniffer can take minutes)."""
+    """What parts the columns: what is on most lines as often as on the first (csv.Sniffer can take minutes)."""
 
     def score(mark: str) -> tuple[int, int]:
         counts = [line[: CELL * COLUMNS].count(mark) for line in lines if line.strip()]
-        return (min(counts, default=0), -len(set(counts)))
+        first = counts[0] if counts else 0
+        return (counts.count(first) if first else 0, first)
 
     return max(",;\t|", key=score)
 
