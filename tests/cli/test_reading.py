@@ -26,6 +26,24 @@ def test_runs_lists_and_filters(np, done):
     assert "RuntimeError" in np("runs").out
 
 
+def test_runs_are_narrowed_and_paged(np, done):
+    """By time, by what they contain, and page by page; a time needs an offset."""
+    np("run", "jobs.py:work", np.contract(n=4))
+    found = np("runs", "--json").json["runs"]
+    newer = found[0]["created"]
+    assert [one["run"] for one in np("runs", "--until", newer, "--json").json["runs"]] == [done]
+    assert len(np("runs", "--since", newer, "--json").json["runs"]) == 1
+    assert len(np("runs", "--since", newer[:10], "--own", "--json").json["runs"]) == 2
+    named = np("runs", "--contains", done[-6:], "--json").json["runs"]
+    assert [one["run"] for one in named] == [done]
+    assert len(np("runs", "--contains", "contractVersion", "--json").json["runs"]) == 2
+    first = np("runs", "--limit", "1", "--json").json
+    rest = np("runs", "--limit", "1", "--before", str(first["next"]), "--json").json
+    assert [rest["runs"][0]["run"], rest["next"]] == [done, None]
+    assert np("runs", "--since", "2026-11-22T04:30").code == 2
+    assert np("runs", "--until", "tomorrow").code == 2
+
+
 def test_show_tells_all(np, done):
     """The document has every part; a unique beginning of the name is enough."""
     found = np("show", "work-", "--json").json

@@ -131,6 +131,10 @@ def test_the_store_is_answered_as_described(dashboard: Any, path: str):
         (("runs",), "/runs"),
         (("runs", "--job", "nightly", "--limit", "2"), "/runs?job=nightly&limit=2"),
         (("runs", "--status", "failed", "--status", "parked"), "/runs?status=failed&status=parked"),
+        (("runs", "--own", "--contains", "2026", "--since", "2026-01-01T00:00:00Z"),
+         "/runs?own=true&contains=2026&since=2026-01-01T00:00:00Z"),
+        (("runs", "--before", "4", "--until", "2099-01-01T00:00:00Z"),
+         "/runs?before=4&until=2099-01-01T00:00:00Z"),
         (("show", "{crashed}"), "/runs/{crashed}"),
         (("show", "{failed}"), "/runs/{failed}"),
         (("show", "{held}"), "/runs/{held}"),
@@ -361,13 +365,15 @@ def fuzzed(dashboard: Any, folder: Path, *more: str) -> subprocess.CompletedProc
     )  # fmt: skip
 
 
+# Every bound of every kind of parameter, but not on each path that takes only a run.
+MANY_PARAMETERS = r"/(runs|nights|effects|search|drift|items|steps|history|budget|\{n\})$"
+
+
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize(
     "how",
     [
-        # Every bound of every kind of parameter, but not on every path that takes only a run.
-        ("--phases", "coverage", "--include-path-regex", "^/(runs|nights|effects|search|drift)$"
-         "|/(items|steps|history|budget|[{]n[}])$"),
+        ("--phases", "coverage", "--include-path-regex", MANY_PARAMETERS),
         ("--phases", "fuzzing,stateful", "--max-examples", "5", "--seed", "1"),
     ],
     ids=["bounds", "requests"],

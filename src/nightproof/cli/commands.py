@@ -148,6 +148,19 @@ def runs(
         list[str] | None,
         typer.Option("--status", help="running, parked, completed, failed or cancelled."),
     ] = None,
+    contains: Annotated[
+        str, typer.Option("--contains", help="Only with this in the name or the contract.")
+    ] = "",
+    since: Annotated[
+        str | None, typer.Option("--since", metavar="TIME", help="Created then or later; or a day.")
+    ] = None,
+    until: Annotated[
+        str | None, typer.Option("--until", metavar="TIME", help="Created before; or a day.")
+    ] = None,
+    own: Annotated[bool, typer.Option("--own", help="Neither child runs nor replicates.")] = False,
+    before: Annotated[
+        int | None, typer.Option("--before", min=1, help="Go on with older ones.")
+    ] = None,
     limit: Limit = 30,
     json: Json = False,
     store: Store = None,
@@ -156,7 +169,12 @@ def runs(
     """List the runs, newest first."""
     from nightproof.cli import reading
 
-    end(reading.runs(session(store, debug, json), job, status or [], limit))
+    common = session(store, debug, json)
+    ended = reading.runs(
+        common, job, status or [], limit, contains=contains, since=since, until=until, own=own,
+        before=before,
+    )  # fmt: skip
+    end(ended)
 
 
 @app.command()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from nightproof import app, views
@@ -36,13 +37,27 @@ def status_of(run: RunView) -> str:
     return run.status
 
 
-def runs(session: Session, job: str | None, status: Sequence[str], limit: int) -> int:
+def runs(
+    session: Session,
+    job: str | None,
+    status: Sequence[str],
+    limit: int,
+    *,
+    contains: str = "",
+    since: str | None = None,
+    until: str | None = None,
+    own: bool = False,
+    before: int | None = None,
+) -> int:
     """``nightproof runs``."""
     known = {str(one): one for one in RunStatus}
     for word in status:
         if word not in known:
             raise UsageError(f"--status {word} is no status", f"Known: {', '.join(known)}.")
-    want = RunFilter(job=job, status=tuple(known[word] for word in status), limit=limit)
+    want = RunFilter(
+        job=job, status=tuple(known[word] for word in status), limit=limit, text=contains,
+        since=_moment("--since", since), until=_moment("--until", until), own=own, before=before,
+    )  # fmt: skip
     found = RunPage([], None)
     try:
         found = asyncio.run(documents.runs(opened(session), want))
@@ -57,7 +72,26 @@ def runs(session: Session, job: str | None, status: Sequence[str], limit: int) -
             for run in found.runs
         ]
         print("\n".join(rows(["RUN", "STATUS", "STARTED", "TOOK", ""], body)))
+        if found.next is not None:
+            note(f"more: --before {found.next}")
     return 0
+
+
+def _moment(option: str, text: str | None) -> int | None:
+    """A time with an offset, or the beginning of a day here, in milliseconds."""
+    if text is None:
+        return None
+    try:
+        found = datetime.fromisoformat(text)
+        day = len(text) == len("2026-11-22")
+        if found.tzinfo is None and not day:
+            raise ValueError
+        return int(found.timestamp() * 1000)
+    except (ValueError, OverflowError, OSError):
+        raise UsageError(
+            f"{option} {text} is neither a day nor a time with an offset",
+            "Like 2026-11-22 or 2026-11-22T04:30+01:00.",
+        ) from None
 
 
 def _remark(run: RunView) -> str:

@@ -21,9 +21,15 @@ _ROLE = re.compile(r":\w+:(?=`)")
 _ABOUT = """\
 What the dashboard's pages show, as JSON; the same documents as the commands' `--json`.
 
-The API only reads. Keys stay as they are; more may come. Times are ISO 8601 in UTC. Names in
-a path are percent-encoded once, slashes too. A parameter that is not described is refused.
-Where the dashboard asks for a token, it is given as `Authorization: Bearer TOKEN`."""
+The API only reads. Keys stay as they are; more may come. Times are ISO 8601 in UTC. What JSON
+has no word for (NaN, the infinities) is null. Names in a path are percent-encoded once, slashes
+too. A parameter that is not described is refused. Where the dashboard asks for a token, it is
+given as `Authorization: Bearer TOKEN`."""
+_TIMES = frozenset(
+    "at backTo checkpoint cleared counted created ended finished frees heartbeat latest opened "
+    "seen since started time until updated wake".split()
+)
+"""Fields that are times wherever they are texts."""
 _REFUSALS = {
     401: "The dashboard asks for a token, and it is not given or not right.",
     404: "It is not there.",
@@ -156,13 +162,24 @@ def _tidied(schema: Any) -> Any:
         return [_tidied(one) for one in schema]
     if not isinstance(schema, dict):
         return schema
-    kept = {}
+    kept: dict[str, Any] = {}
     for key, value in schema.items():
         if key == "title" and isinstance(value, str):
             continue
-        told = key == "description" and isinstance(value, str)
-        kept[key] = _marked(value) if told else _tidied(value)
+        if isinstance(value, str):
+            kept[key] = _marked(value) if key == "description" else value
+        else:
+            kept[key] = _timed(_tidied(value)) if key in _TIMES else _tidied(value)
     return kept
+
+
+def _timed(schema: Any) -> Any:
+    """A text that is a time; what is none stays."""
+    if not isinstance(schema, dict):
+        return schema
+    if "anyOf" in schema:
+        return {**schema, "anyOf": [_timed(one) for one in schema["anyOf"]]}
+    return {**schema, "format": "date-time"} if schema == {**schema, "type": "string"} else schema
 
 
 def _marked(text: str) -> str:

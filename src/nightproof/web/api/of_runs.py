@@ -45,7 +45,10 @@ async def runs(
     ] = None,
     contract: Annotated[
         str | None,
-        Field(pattern=r"^sha256:[0-9a-f]{64}$", description="Only runs of the contract of digest."),
+        Field(
+            pattern=r"^sha256:[0-9a-f]{64}$",
+            description="Only runs of the contract with this digest.",
+        ),
     ] = None,
     since: Annotated[Moment | None, Field(description="Only runs created then or later.")] = None,
     until: Annotated[Moment | None, Field(description="Only runs created before.")] = None,

@@ -47,7 +47,7 @@ def type_of(schema: dict[str, Any]) -> list[Word]:
             return [Word("object of "), *type_of(inner)]
         return [Word("object")]
     text = str(schema.get("format") or kind or "any JSON")
-    return [Word({"integer": "whole number", "date-time": "time (RFC 3339)"}.get(text, text))]
+    return [Word({"integer": "whole number", "date-time": "time"}.get(text, text))]
 
 
 def bounds(schema: dict[str, Any]) -> str:
@@ -68,3 +68,13 @@ def fields(schema: dict[str, Any]) -> list[Field]:
         Field(name, type_of(one), str(one.get("description", "")))
         for name, one in schema.get("properties", {}).items()
     ]
+
+
+def prose(text: str) -> list[tuple[str, bool]]:
+    """A text in pieces, each with whether it is code."""
+    return [(piece, bool(n % 2)) for n, piece in enumerate(text.split("`")) if piece]
+
+
+def paragraphs(text: str) -> list[list[tuple[str, bool]]]:
+    """The paragraphs of a text, each in pieces."""
+    return [prose(part) for part in text.split("\n\n") if part]

@@ -18,10 +18,7 @@ async def docs(request: Request) -> Response:
     refusals = [
         (code, one["description"]) for code, one in about["components"]["responses"].items()
     ]
-    return page(
-        request, "api.html", about=about, refusals=refusals, type_of=words.type_of,
-        bounds=words.bounds, fields=words.fields,
-    )  # fmt: skip
+    return page(request, "api.html", about=about, refusals=refusals, words=words)
 
 
 async def root(request: Request) -> Response:
