@@ -149,6 +149,38 @@ def test_every_name_of_this_machine_will_do(dashboard: Any, host: str):
     assert ask(dashboard.url, "GET", "/audit", Host=host).status == 200
 
 
+def test_an_old_probe(dashboard: Any):
+    """HTTP/1.0 without a Host is no browser, and is answered."""
+    at = urlsplit(dashboard.url)
+    with socket.create_connection((at.hostname, at.port), timeout=30) as line:
+        line.sendall(b"GET /healthz HTTP/1.0\r\n\r\n")
+        assert b" 200 " in line.makefile("rb").readline()
+
+
+def test_nothing_is_a_part_of_another_site(dashboard: Any):
+    """Frames, images, scripts and streams of other sites are refused; links are followed."""
+    site = {"Sec_Fetch_Site": "cross-site"}
+    for mode, dest in (("no-cors", "image"), ("no-cors", "script"), ("cors", "empty"),
+                       ("navigate", "iframe"), ("navigate", "object"), ("", "")):  # fmt: skip
+        for path in ("/audit", "/live", "/static/app.js", "/api/runs", "/search?q=x"):
+            how = {"Sec_Fetch_Mode": mode, "Sec_Fetch_Dest": dest} | site
+            assert ask(dashboard.url, "GET", path, **how).status == 403, (path, how)
+    link = {"Sec_Fetch_Mode": "navigate", "Sec_Fetch_Dest": "document"} | site
+    assert ask(dashboard.url, "GET", "/audit", **link).status == 200
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/static/../rendering.py", "/static/%2e%2e/rendering.py", "/static/..%2frendering.py",
+     "/static/%2e%2e%2f%2e%2e%2fconfig.py", "/static//etc/passwd", "/static/%00", "/static/",
+     "/static/vendor", "/static/..%5crendering.py", "/static/%2Fetc%2Fpasswd"],
+)  # fmt: skip
+def test_only_files_beside_the_pages(dashboard: Any, path: str):
+    """No other file of the package or the machine."""
+    assert ask(dashboard.url, "GET", path).status == 404
+    assert dashboard.said == []
+
+
 def test_without_a_login_nothing_is_shown(locked: str, client: Any):
     """Pages lead to the login, programs are refused, files and a bare probe are open."""
     one = client(locked)

@@ -33,6 +33,7 @@ DRAIN_SECONDS = 1.0
 DRAIN_BYTES = 256 * 1024
 OPEN = ("/login", "/healthz")
 BEARER = ("/api", "/metrics")
+_OTHERS = ("cross-site", "same-site")
 SAID_AGAIN_SECONDS = 60.0
 
 
@@ -101,8 +102,14 @@ class Guard:
         state.live, state.form, state.form_id = None, forms.parsed(b""), ""
         state.session = access.session(_cookies(request.headers))
         state.signed_in = state.session.signed_in
-        if len(hosts) != 1 or not access.hosted(hosts[0]):
+        # A browser always says whom it asks; an old probe may not.
+        if len(hosts) > 1 or (hosts and not access.hosted(hosts[0])):
             return _misdirected(request)
+        if _embedded(request):
+            return problem(
+                request, 403, "this was asked for by a page of another site",
+                "Open it by itself.", connection="close",
+            )  # fmt: skip
         path = str(request.scope["path"])
         open_to_all = path in OPEN or path.startswith("/static/")
         if not open_to_all:
@@ -117,7 +124,7 @@ class Guard:
             return problem(request, 405, allow=", ".join(sorted(allowed)), connection="close")
         if not allowed:
             return problem(request, 404, connection="close")
-        return await self._forged(request, taker, hosts[0])
+        return await self._forged(request, taker, "".join(hosts))
 
     def _not_signed_in(self, request: Request, path: str) -> Response | None:
         access = self.site.access
@@ -261,6 +268,17 @@ def _cookies(sent: Headers) -> list[tuple[str, str]]:
         one.strip().partition("=") for line in sent.getlist("cookie") for one in line.split(";")
     )
     return [(name, value) for name, _, value in pairs]
+
+
+def _embedded(request: Request) -> bool:
+    """Whether another site's page asks for a part of itself: it could time the answer.
+
+    Following a link to a page is another thing. Source: the fetch metadata of browsers.
+    """
+    sent = request.headers
+    if request.method not in ("GET", "HEAD") or sent.get("sec-fetch-site") not in _OTHERS:
+        return False
+    return (sent.get("sec-fetch-mode"), sent.get("sec-fetch-dest")) != ("navigate", "document")
 
 
 def _misdirected(request: Request) -> Response:
