@@ -1,6 +1,15 @@
 """Two values side by side."""
 
-from nightproof.drift.showing import LINES, PATHS, WIDTH, side_by_side
+from nightproof.drift.showing import (
+    FEW_LINES,
+    FEW_PATHS,
+    LINES,
+    NARROW,
+    PATHS,
+    WIDTH,
+    brief,
+    side_by_side,
+)
 
 
 def places(a, b):
@@ -24,7 +33,7 @@ def test_text_is_a_unified_diff():
     assert "-end" in found.text
     assert "+END" in found.text
     assert "-0" not in found.text
-    assert found.remark == "lines are counted from 998"
+    assert found.text[2] == "@@ -998,4 +998,4 @@"
 
 
 def test_text_inside_a_value_is_told_with_its_place():
@@ -38,11 +47,31 @@ def test_never_much():
     """Places, lines and their width are bounded, and what is left out is counted."""
     found = side_by_side(list(range(500)), list(range(1, 501)))
     assert (len(found.places), found.more) == (PATHS, 500 - PATHS)
-    (one,) = side_by_side("x" * 1000, "y" * 1000).places
+    (one,) = side_by_side("x" * 5000, "y" * 5000).places
     assert len(one.a) == WIDTH
     found = side_by_side("a\n" * 5000, "b\n" * 5000)
     assert len(found.text) == LINES
     assert found.more > 0
+
+
+def test_long_values_are_shown_where_they_part():
+    """What both share before is cut, so that the difference can be seen."""
+    (one,) = side_by_side("x" * 5000 + "A" + "z" * 5000, "x" * 5000 + "B" + "z" * 5000).places
+    assert "xA" in one.a
+    assert "xB" in one.b
+    assert one.a.startswith("…x")
+
+
+def test_little_room():
+    """A terminal gets less, and is told how much is left out."""
+    found = brief(side_by_side(list(range(500)), list(range(1, 501))))
+    assert (len(found.places), found.more) == (FEW_PATHS, 500 - FEW_PATHS)
+    found = brief(side_by_side("a\n" * 5000, "b\n" * 5000))
+    assert len(found.text) == FEW_LINES
+    (one,) = brief(side_by_side("x" * 1500 + "A", "x" * 1500 + "B")).places
+    assert len(one.a) <= NARROW
+    assert "A" in one.a
+    assert brief(side_by_side({"x": "y" * 999}, {})).places[0].b is None
 
 
 def test_same_values_say_so():

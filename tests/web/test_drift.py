@@ -9,7 +9,7 @@ from web_house import command
 
 from nightproof.model import clock
 from nightproof.web import comparing
-from nightproof.web.diffing import side_by_side, words
+from nightproof.web.diffing import Words, side_by_side, words
 
 NORMALISED = """
 import os
@@ -56,7 +56,8 @@ def pair(house: Any) -> str:
 def test_a_verdict_with_its_evidence(dashboard: Any, house: Any):
     """The cause is named, with what says so, and the outputs lie side by side."""
     text = dashboard.get(pair(house)).text
-    assert "3 of 3 results differ" in text
+    assert "Drift in house_style" in text
+    assert "3 of 3 results differ; cause: context, consistent with the record" in text
     assert "Named: <b>context</b>" in text
     assert "variable HOUSE_STYLE" in text
     assert "consistent with" in text
@@ -69,7 +70,7 @@ def test_a_verdict_with_its_evidence(dashboard: Any, house: Any):
 def test_equal_runs_say_so(dashboard: Any, house: Any):
     """Without drift there are no causes."""
     text = dashboard.get(f"/drift?a={house.runs['styled']}&b={house.runs['equal']}").text
-    assert "No drift: 3 results are the same, byte for byte" in text
+    assert "3 results are the same, byte for byte" in text
     assert "consistent with" not in text
 
 
@@ -134,7 +135,7 @@ def test_a_function_that_normalises_is_not_loaded_here(serving: Any, own_house: 
     b = command(folder, "run", "normalised.py:normalised", "-", "--replicate", given=given)["run"]
     dashboard = serving(own_house)
     text = settled(dashboard, f"/drift?a={a}&b={b}").text
-    assert "No drift after normalising function day" in text
+    assert "the same after normalising function day" in text
     assert "the same after normalising" in text
     (folder / "normalised.py").unlink()
     assert "cannot be loaded" in settled(dashboard, f"/drift?a={b}&b={a}").text
@@ -193,7 +194,9 @@ def test_words_are_marked_where_they_differ():
 
 def test_lines_lie_beside_their_counterparts():
     """A unified diff in two columns; a line that only one side has faces nothing."""
-    lines = side_by_side(["--- A", "+++ B", "@@ -1,2 +1,3 @@", " same", "-old 1", "+old 2", "+new"])
+    lines = side_by_side(
+        ["--- A", "+++ B", "@@ -1,2 +1,3 @@", " same", "-old 1", "+old 2", "+new"], Words()
+    )
     assert [line.kind for line in lines] == ["gap", "same", "changed", "changed"]
     assert [piece.text for piece in lines[2].b or [] if piece.changed] == ["2"]
     assert lines[3].a is None

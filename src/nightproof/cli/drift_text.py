@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from nightproof.cli.session import terminal
 from nightproof.cli.table import local
 from nightproof.drift.compare import Comparison, Divergence
-from nightproof.drift.showing import SideBySide
+from nightproof.drift.showing import SideBySide, brief
 from nightproof.drift.verdict import CONSISTENT, NOT_TESTABLE, Evidence, Judgement
 from nightproof.journal.records import RunRow
 from nightproof.views.comparison import name
@@ -68,6 +68,7 @@ def verdicts(judged: Judgement) -> list[str]:
 
 def values(found: SideBySide) -> list[str]:
     """Two values side by side: their places, then the lines of a text's diff."""
+    found = brief(found)
     lines = []
     waiting: list[tuple[str, str | None, str | None]] = []
     for place in found.places:

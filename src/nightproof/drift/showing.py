@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-PATHS = 20
-"""So many differing places of a structured value are shown."""
-LINES = 40
-"""So many lines of a text's diff are shown."""
-WIDTH = 160
-"""So many characters of one value or line are shown."""
+PATHS = 100
+"""So many differing places of a structured value are kept."""
+LINES = 200
+"""So many lines of a text's diff are kept."""
+WIDTH = 2000
+"""So many characters of one value or line are kept."""
+FEW_PATHS, FEW_LINES, NARROW = 20, 40, 160
+"""What is shown of these where there is little room."""
+_BEFORE = 40
+"""So much of two long values is shown before they part."""
 _COMPARED = 400
+_FROM = re.compile(r"([-+])(\d+)")
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
     """One differing place of a structured value: its JSON Pointer (RFC 6901), and both sides.
 
-    A side is JSON text, cut to WIDTH characters, or None where the place is absent.
+    A side is JSON text, or None where the place is absent. Of a long one, WIDTH characters
+    around where the sides begin to differ.
     """
 
     path: str
@@ -36,6 +43,26 @@ class SideBySide:
     text: list[str] = field(default_factory=list)
     more: int = 0
     remark: str = ""
+
+
+def brief(found: SideBySide) -> SideBySide:
+    """What a terminal has room for."""
+    places = [Place(one.path, *together(one.a, one.b, NARROW)) for one in found.places[:FEW_PATHS]]
+    text = [_cut(line, NARROW) for line in found.text[:FEW_LINES]]
+    left = len(found.places) + len(found.text) - len(places) - len(text)
+    return SideBySide(places, text, found.more + left, found.remark)
+
+
+def together(a: str | None, b: str | None, width: int) -> tuple[str | None, str | None]:
+    """Two texts, cut to `width` characters around where they begin to differ."""
+    if a is None or b is None:
+        return a and _cut(a, width), b and _cut(b, width)
+    if max(len(a), len(b)) <= width:
+        return a, b
+    parts = (at for at, (x, y) in enumerate(zip(a, b, strict=False)) if x != y)
+    same = next(parts, min(len(a), len(b)))
+    start = same - _BEFORE if same > width - _BEFORE else 0
+    return _cut(a, width, start), _cut(b, width, start)
 
 
 class _Absent:
@@ -57,7 +84,7 @@ def side_by_side(a: Any, b: Any) -> SideBySide:
             lines = _texts(one, other)
             return SideBySide([Place(path, None, None)], lines.text, lines.more, lines.remark)
         if len(places) < PATHS:
-            places.append(Place(path, _shown(one), _shown(other)))
+            places.append(Place(path, *together(_shown(one), _shown(other), WIDTH)))
         if count > 100_000:
             break
     remark = "" if places else "the same values, written in another order or another way"
@@ -81,11 +108,12 @@ def _walk(a: Any, b: Any, path: str) -> Iterator[tuple[str, Any, Any]]:
 def _shown(value: Any) -> str | None:
     if value is _ABSENT:
         return None
-    return _cut(json.dumps(value, ensure_ascii=False))
+    return json.dumps(value, ensure_ascii=False)
 
 
-def _cut(text: str) -> str:
-    return text if len(text) <= WIDTH else text[: WIDTH - 1] + "…"
+def _cut(text: str, width: int, start: int = 0) -> str:
+    text = "…" + text[start + 1 :] if start else text
+    return text if len(text) <= width else text[: width - 1] + "…"
 
 
 def _texts(a: str, b: str) -> SideBySide:
@@ -99,8 +127,13 @@ def _texts(a: str, b: str) -> SideBySide:
     # The diff of long texts is slow: what follows the first difference is enough to read.
     left, right = one[start : start + _COMPARED], other[start : start + _COMPARED]
     lines = list(unified_diff(left, right, "A", "B", lineterm=""))
-    remark = f"lines are counted from {start + 1}" if start else ""
-    if not lines:
-        remark = "the lines are the same; their endings differ"
-    shown = [_cut(line) for line in lines[:LINES]]
+    remark = "" if lines else "the lines are the same; their endings differ"
+    shown = [_cut(_counted(line, start), WIDTH) for line in lines[:LINES]]
     return SideBySide(text=shown, more=len(lines) - len(shown), remark=remark)
+
+
+def _counted(line: str, start: int) -> str:
+    """A line of a diff; a head has its numbers counted from the beginning of the texts."""
+    if not line.startswith("@@ "):
+        return line
+    return _FROM.sub(lambda found: f"{found[1]}{int(found[2]) + start}", line, count=2)

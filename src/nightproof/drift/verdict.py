@@ -63,7 +63,7 @@ from nightproof.blobs.protocol import Blobs
 from nightproof.drift.around import Around, Side, around
 from nightproof.drift.compare import Comparison, Divergence
 from nightproof.drift.reads import Pair
-from nightproof.drift.showing import side_by_side
+from nightproof.drift.showing import brief, side_by_side
 from nightproof.journal.protocol import Reader
 from nightproof.journal.records import RunRow
 from nightproof.model.code import comparable
@@ -176,7 +176,7 @@ class _Rules:
         if a.digest == b.digest:
             return EXCLUDED
         self.evidence.append(Evidence("input", "contract", a.digest, b.digest))
-        told = side_by_side(_contract(a), _contract(b))
+        told = brief(side_by_side(_contract(a), _contract(b)))
         self.evidence += [Evidence("input", place.path, place.a, place.b) for place in told.places]
         self.reasons["input"] = "the contracts differ, but the step was given the same inputs"
         return CONSISTENT if self._there.body else NOT_TESTABLE

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from nightproof.drift.compare import Comparison, Divergence
-from nightproof.drift.showing import SideBySide
+from nightproof.drift.showing import SideBySide, brief
 from nightproof.views.comparison import DriftView, name
 
 _WHAT = {
@@ -54,7 +54,8 @@ def _place(first: Divergence) -> list[str]:
     return lines
 
 
-def _values(found: SideBySide) -> list[str]:
+def _values(whole: SideBySide) -> list[str]:
+    found = brief(whole)
     lines = []
     for place in found.places:
         lines.append(f"  {place.path or '(whole)'}")

@@ -12,6 +12,11 @@ _ALIKE = 0.3
 """Lines that have less in common are not compared by words."""
 
 
+_MOST = 30_000
+"""So many characters are compared by words for one page."""
+_HEAD = re.compile(r"@@ -(\d+)(?:,\d+)? \+(\d+)(?:,\d+)? @@")
+
+
 class Piece(NamedTuple):
     """A part of a text, and whether the other side has another one there."""
 
@@ -28,6 +33,18 @@ class Line(NamedTuple):
     kind: str
     a: list[Piece] | None
     b: list[Piece] | None
+
+
+class Words:
+    """Cuts pairs of texts into pieces, by words as long as that does not become much work."""
+
+    def __init__(self) -> None:
+        self._left = _MOST
+
+    def __call__(self, a: str, b: str) -> tuple[list[Piece], list[Piece]]:
+        """Two texts cut into pieces where they differ."""
+        self._left -= len(a) + len(b)
+        return words(a, b) if self._left >= 0 else ([Piece(a, True)], [Piece(b, True)])
 
 
 def words(a: str, b: str) -> tuple[list[Piece], list[Piece]]:
@@ -47,7 +64,7 @@ def words(a: str, b: str) -> tuple[list[Piece], list[Piece]]:
     return left, right
 
 
-def side_by_side(unified: Sequence[str]) -> list[Line]:
+def side_by_side(unified: Sequence[str], cut: Words) -> list[Line]:
     """The lines of a unified diff, each beside its counterpart."""
     found: list[Line] = []
     gone: list[str] = []
@@ -58,7 +75,7 @@ def side_by_side(unified: Sequence[str]) -> list[Line]:
             a = gone[index] if index < len(gone) else None
             b = come[index] if index < len(come) else None
             if a is not None and b is not None:
-                found.append(Line("changed", *words(a, b)))
+                found.append(Line("changed", *cut(a, b)))
             else:
                 found.append(
                     Line(
@@ -82,7 +99,9 @@ def side_by_side(unified: Sequence[str]) -> list[Line]:
         else:
             flush()
             if line.startswith("@@"):
-                found.append(Line("gap", [Piece(line.strip("@ "), False)], None))
+                head = _HEAD.match(line)
+                told = f"from line {head[1]}, in B {head[2]}" if head else line
+                found.append(Line("gap", [Piece(told, False)], None))
             else:
                 found.append(Line("same", [Piece(line[1:], False)], [Piece(line[1:], False)]))
     flush()

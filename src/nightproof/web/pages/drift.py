@@ -24,7 +24,7 @@ from nightproof.views.pairs import (
 )
 from nightproof.views.runs import open_run
 from nightproof.web.comparing import Answer, comparisons
-from nightproof.web.diffing import Line, Piece, side_by_side, words
+from nightproof.web.diffing import Line, Piece, Words, side_by_side
 from nightproof.web.nights import memory_of
 from nightproof.web.rendering import page, url
 from nightproof.web.site import Site, site_of
@@ -40,6 +40,7 @@ CURES = {
     "model": "Pin the version, with onMismatch: halt.",
     "sampling": "Fix the seeds, or decide by replicates how much is tolerable.",
 }
+SAID = {CONSISTENT: "consistent with the record"}
 ABSENT = "(absent)"
 _DIGEST = re.compile(r"(sha256:[0-9a-f]{12})[0-9a-f]{52}")
 
@@ -115,18 +116,28 @@ def short(text: str | None) -> str | None:
 
 def values(found: dict[str, Any]) -> Values:
     """The values of a first divergence, cut into words."""
-    places = []
+    places, cut = [], Words()
     for one in found["places"]:
         if one["a"] is None and one["b"] is None:
             places.append(Place(one["path"], None, None))
             continue
         a, b = (ABSENT if one[side] is None else one[side] for side in ("a", "b"))
-        places.append(Place(one["path"], *words(a, b)))
-    return Values(places, side_by_side(found["text"]), found["more"], found["remark"])
+        places.append(Place(one["path"], *cut(a, b)))
+    return Values(places, side_by_side(found["text"], cut), found["more"], found["remark"])
 
 
-def headline(found: dict[str, Any]) -> str:
-    """What a comparison comes to, in a sentence."""
+def headline(found: dict[str, Any], cause: str | None, verdict: str) -> tuple[str, str]:
+    """What a comparison comes to: a title, and how far."""
+    if not found["drift"]:
+        return "No drift", extent(found)
+    first = found["firstDivergence"]
+    key = f" [{first['key']}]" if first["key"] else ""
+    told = f"; cause: {cause}, {SAID.get(verdict, verdict)}" if cause else "; no cause is named"
+    return f"Drift in {first['step']}{key}", extent(found) + told
+
+
+def extent(found: dict[str, Any]) -> str:
+    """How many results differ."""
     count = found["results"]
     rules = f" after normalising {', '.join(found['normalisers'])}" if found["normalisers"] else ""
     if found["drift"]:
@@ -134,10 +145,10 @@ def headline(found: dict[str, Any]) -> str:
         return f"{count['differing']:,} of {count['compared']:,} results differ{rules}{before}"
     if count["differingRaw"]:
         return (
-            f"No drift{rules}; before it, {count['differingRaw']:,} of "
+            f"the same{rules}; before it, {count['differingRaw']:,} of "
             f"{count['compared']:,} results differ"
         )
-    return f"No drift: {count['compared']:,} results are the same, byte for byte"
+    return f"{count['compared']:,} results are the same, byte for byte"
 
 
 async def drift(request: Request) -> Response:
@@ -195,11 +206,13 @@ async def _compared(
         shown = causes(verdicts) if found["drift"] else []
         first = found["firstDivergence"]
         told = values(first["values"]) if first is not None else None
+    cause = (kept.document if kept else found or {}).get("cause")
+    verdict = next((one.verdict for one in shown if one.name == cause), "")
+    title = headline(found, cause, verdict) if found else ("", "")
     return page(
         request, "drift.html", a=view(a), b=view(b), contracts=(a.digest, b.digest),
         answer=answer, found=found, kept=kept, causes=shown, values=told,
-        cause=(kept.document if kept else found or {}).get("cause"),
-        headline=headline(found) if found else "",
+        cause=cause, title=title,
         commands=[run_command("explain", a.name, b.name), run_command("diff", a.name, b.name),
                   run_command("env diff", a.name, b.name)],
         reproduce=run_command("reproduce --times 3", a.name),
