@@ -396,3 +396,33 @@ def test_advice_for_names_that_a_shell_would_misread(night, night_contract):
     outcome = night.run(odd)
     found = ask(night, outcome.name, lambda app, row: views.summary(app.journal, row))
     assert shlex.split(found.next) == ["nightproof", "resume", "--", outcome.name]
+
+
+def test_of_a_secret_nothing_is_shown(night, night_contract):
+    """A secret's item says that nothing is kept, and what took it holds no text of it."""
+
+    @step(secret=True)
+    async def token() -> str:
+        return "correct-horse-battery"
+
+    @step
+    async def use(token: str) -> int:
+        return len(token)
+
+    @job
+    async def body(contract: night_contract) -> int:
+        return await use(await token())
+
+    name = night.run(body).name
+
+    async def look(app, row):
+        found = []
+        for one in (await views.items(app.journal, row)).items:
+            found.append(await grids.item(app.journal, app.blobs, row, one.seq, one.step))
+            if one.step == "token":
+                assert await grids.raw(app.journal, app.blobs, row, one.seq, "token") is None
+        return found, await overview(app.journal, row), await log(app.journal, row)
+
+    items, whole, lines = ask(night, name, look)
+    assert [one.missing != "" for one in items] == [True, False]
+    assert "correct-horse" not in repr((items, whole, lines))
