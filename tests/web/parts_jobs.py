@@ -7,7 +7,20 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Literal
 
-from nightproof import Contract, Quota, Retry, artifact, job, measure, served, spend, step
+from nightproof import (
+    Contract,
+    Dataset,
+    ModelPin,
+    Quota,
+    Retry,
+    artifact,
+    job,
+    measure,
+    prompt,
+    served,
+    spend,
+    step,
+)
 
 SECRET = "correct-horse-battery-staple-9931"
 EVIL = os.environ.get("EVIL", "http://127.0.0.1:9")
@@ -162,3 +175,25 @@ async def secretive(contract: Parts) -> int:
     except Exception:
         return 0
     return 1
+
+
+class Given(Contract):
+    task: Literal["given"] = "given"
+    data: Dataset
+    prompt_id: str
+    other_prompt: str
+    model: ModelPin
+
+
+@step
+def consult(text: str, model: str) -> str:
+    prompt("weekly@7")
+    served(requested=model, reported="moon-9-2026-02-02", provider="sky")
+    return text
+
+
+@job
+async def given(contract: Given) -> int:
+    """Its contract names a dataset, prompts and a model; another model answers."""
+    await consult("x", contract.model.pinned_version)
+    return len(contract.data.path.read_bytes())

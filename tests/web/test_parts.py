@@ -77,6 +77,17 @@ def test_the_contract_is_shown_and_handed_out(parts: Any):
     assert answer.headers["content-security-policy"].startswith("sandbox")
 
 
+def test_what_the_contract_names_is_listed(parts: Any):
+    """A dataset with its sha256, prompts read and unread, a model and what answered for it."""
+    said = text(parts.get(f"/runs/{parts.house.runs['given']}/input"))
+    assert "/data file:rates.csv" in said
+    assert "weekly@7" in said
+    assert "not locked" in said
+    assert "unread@1 was not read" in said
+    assert "moon moon-8-2026-01-01 mismatched 1 /model" in said
+    assert "consult moon-8-2026-01-01 moon-9-2026-02-02 mismatched 1 sky" in said
+
+
 def test_the_environment_can_be_searched_and_compared(parts: Any):
     """By item and part; with another run's; a run that is none is said to be none."""
     run, other = parts.house.runs["secretive"], parts.house.runs["harmful"]
@@ -103,7 +114,7 @@ def test_the_cost_is_what_was_told(parts: Any):
     run = parts.house.runs["secretive"]
     said = text(parts.get(f"/runs/{run}/cost"))
     assert "Tokens 240 Money 0.5 Answers of models 3" in said
-    assert "1 answers of models came in steps that reported no tokens (silent)" in said
+    assert "1 answer of a model came in steps that reported no tokens (silent)" in said
     assert "tokens_saved 7" in said
     assert "tokens of the house tokens all other jobs 240 1,000,000" in said
     assert "not known" in text(parts.get(f"/runs/{parts.house.runs['harmful']}/cost"))

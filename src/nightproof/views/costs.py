@@ -10,7 +10,7 @@ from nightproof.journal.protocol import Reader
 from nightproof.journal.records import RunFilter, RunRow
 from nightproof.model.states import Kind
 from nightproof.provenance.served import Served
-from nightproof.views.noted import BUDGET_SECONDS, Noted, Spent
+from nightproof.views.noted import Noted, Spent
 from nightproof.views.quotas import UseView, quotas
 from nightproof.views.values import iso
 
@@ -112,12 +112,12 @@ class _Step:
 
 
 async def costs(
-    reader: Reader, row: RunRow, noted: Noted | None = None, seconds: float | None = BUDGET_SECONDS
+    reader: Reader, row: RunRow, noted: Noted | None = None, seconds: float | None = None
 ) -> CostView:
     """What a run has used.
 
-    Of a very long run the events are read for about `seconds`; given the same `noted` again
-    it goes on from there.
+    With `seconds` the events of a very long run are read for about that time; given the same
+    `noted` again it goes on from there.
     """
     noted = noted or Noted()
     await noted.advance(reader, row, seconds)
@@ -199,9 +199,10 @@ def _unknown(steps: list[StepCost], children: int) -> list[str]:
     if silent:
         names = ", ".join(one.step or "the job's body" for one in silent[:_NAMED])
         more = f" and {len(silent) - _NAMED} more" if len(silent) > _NAMED else ""
+        count = sum(one.answers for one in silent)
         found.append(
-            f"{sum(one.answers for one in silent)} answers of models came in steps that reported "
-            f"no tokens ({names}{more}): what they cost is not on record"
+            f"{count} {'answer of a model' if count == 1 else 'answers of models'} came in steps "
+            f"that reported no tokens ({names}{more}): what that cost is not on record"
         )
     if not any(one.reports for one in steps):
         found.append(

@@ -74,6 +74,8 @@ class EnvironmentView:
     changes: list[ChangeView]
     failures: list[str]
     """Why an environment was not recorded."""
+    counted: str | None = None
+    """Only what was recorded up to then has been looked at; None where that is all."""
 
 
 async def environment(reader: Reader, blobs: Blobs, row: RunRow) -> Snapshot:
@@ -112,11 +114,18 @@ async def _workers(reader: Reader, row: RunRow) -> Workers:
 
 
 async def surroundings(
-    reader: Reader, blobs: Blobs, row: RunRow, noted: Noted | None = None
+    reader: Reader,
+    blobs: Blobs,
+    row: RunRow,
+    noted: Noted | None = None,
+    seconds: float | None = None,
 ) -> EnvironmentView:
-    """The environments of a run, whatever is on record of them."""
+    """The environments of a run, whatever is on record of them.
+
+    `noted` and `seconds` are as in :func:`~nightproof.views.costs.costs`.
+    """
     noted = noted or Noted()
-    await noted.advance(reader, row)
+    await noted.advance(reader, row, seconds)
     items, lost = [], ""
     if noted.snapshots:
         try:
@@ -131,6 +140,7 @@ async def surroundings(
         lost=lost,
         changes=[_change(at, note) for at, note in noted.changes],
         failures=noted.failures,
+        counted=None if noted.complete else iso(noted.at),
     )
 
 

@@ -10,7 +10,7 @@ from nightproof.contract.named import dependencies
 from nightproof.journal.protocol import Reader
 from nightproof.journal.records import RunRow
 from nightproof.views.noted import Noted
-from nightproof.views.values import parsed
+from nightproof.views.values import iso, parsed
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +79,14 @@ class InputView:
     prompts: list[PromptView]
     pins: list[PinView]
     answers: list[AnswerView]
+    counted: str | None = None
+    """Only what was recorded up to then has been looked at; None where that is all."""
 
 
 async def inputs(
     reader: Reader, row: RunRow, noted: Noted | None = None, seconds: float | None = None
 ) -> InputView:
-    """What a run was given."""
+    """What a run was given; `noted` and `seconds` as in :func:`~nightproof.views.costs.costs`."""
     noted = noted or Noted()
     await noted.advance(reader, row, seconds)
     contract = parsed(row.contract)
@@ -105,6 +107,7 @@ async def inputs(
         prompts=_prompts(named["prompt"], noted),
         pins=[_pin(one, noted) for one in named["model"]],
         answers=_answers(noted),
+        counted=None if noted.complete else iso(noted.at),
     )
 
 

@@ -30,7 +30,7 @@ from nightproof.web.site import site_of
 
 PAGE = 100
 AT_ONCE = 3
-"""So many files are held in memory at a time."""
+"""So many files are read at a time."""
 POLICY = (
     "sandbox; default-src 'none'; img-src data:; style-src 'unsafe-inline'; form-action 'none'; "
     "base-uri 'none'; frame-ancestors 'self'"
@@ -129,7 +129,8 @@ async def file(request: Request) -> Response:
         headers["content-length"] = str(one.size)
     reading = delivered.pieces(one.path, one.sha256, one.size)
     # The first piece comes when the whole has been read and found to be what it should be.
-    first = await asyncio.to_thread(next, reading)
+    async with _gate(request, "downloads"):
+        first = await asyncio.to_thread(next, reading)
     if request.method == "HEAD":
         reading.close()
         return Response(headers=headers, media_type="application/octet-stream")
@@ -193,11 +194,12 @@ def _answer(data: bytes, media_type: str, policy: str) -> Response:
     return Response(data, headers=headers)
 
 
-def _gate(request: Request) -> asyncio.Semaphore:
+def _gate(request: Request, name: str = "previews") -> asyncio.Semaphore:
+    """So many files are read at a time; a long download does not hold up the previews."""
     state = request.app.state
-    if not hasattr(state, "files"):
-        state.files = asyncio.Semaphore(AT_ONCE)
-    found: asyncio.Semaphore = state.files
+    if not hasattr(state, name):
+        setattr(state, name, asyncio.Semaphore(AT_ONCE))
+    found: asyncio.Semaphore = getattr(state, name)
     return found
 
 

@@ -15,7 +15,7 @@ from nightproof.views import open_run, view, word
 from nightproof.views.costs import costs
 from nightproof.views.environment import EnvironmentView, compared, environment, surroundings
 from nightproof.views.inputs import inputs
-from nightproof.views.noted import Noted
+from nightproof.views.noted import BUDGET_SECONDS, Noted
 from nightproof.views.witness import WitnessView, witness
 from nightproof.web.pages.artifacts import FILE_POLICY, disposition, whole_number
 from nightproof.web.rendering import page, param
@@ -30,7 +30,7 @@ _LARGEST_CONTRACT = 1 << 20
 async def given(request: Request) -> Response:
     """``/runs/R/input``."""
     row = await _row(request)
-    found = await inputs(site_of(request).journal, row, _noted(request, row))
+    found = await inputs(site_of(request).journal, row, _noted(request, row), BUDGET_SECONDS)
     whole = found.size <= _LARGEST_CONTRACT
     return page(
         request, "run_input.html", run=view(row), word=word(view(row)), found=found, whole=whole
@@ -51,7 +51,7 @@ async def contract(request: Request) -> Response:
 async def around(request: Request) -> Response:
     """``/runs/R/environment``, with ``?with=`` beside another run's."""
     site, row = site_of(request), await _row(request)
-    found = await surroundings(site.journal, site.blobs, row, _noted(request, row))
+    found = await surroundings(site.journal, site.blobs, row, _noted(request, row), BUDGET_SECONDS)
     query = request.query_params
     sought, part, other = query.get("q", "")[:200], query.get("part", ""), query.get("with", "")
     items = [
@@ -111,7 +111,7 @@ async def reads(request: Request) -> Response:
 async def cost(request: Request) -> Response:
     """``/runs/R/cost``."""
     row = await _row(request)
-    found = await costs(site_of(request).journal, row, _noted(request, row))
+    found = await costs(site_of(request).journal, row, _noted(request, row), BUDGET_SECONDS)
     return page(request, "run_cost.html", run=view(row), word=word(view(row)), found=found)
 
 
