@@ -7,7 +7,7 @@ from typing import Any
 def test_times_are_shown_in_the_zone_of_the_viewer(dashboard: Any, visit: Callable[..., Any]):
     """A time is written in UTC and shown where the viewer is (Tokyo); the title has both."""
     page = visit().open(dashboard.url + "/effects")
-    time = page.locator("td time").first
+    time = page.locator("td.wide time").first
     hour = int(time.get_attribute("datetime")[11:13])
     assert f" {(hour + 9) % 24:02}:" in time.inner_text()
     assert time.get_attribute("datetime") in time.get_attribute("title")
