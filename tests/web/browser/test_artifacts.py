@@ -7,8 +7,11 @@ from html import unescape
 from re import findall
 from typing import Any
 
+import httpx2
 import pytest
 from parts_house import build
+
+from nightproof.web.dashboard import Dashboard
 
 ACTING = (".html", ".svg", ".md", ".png", "typed.txt", "plain.txt", "wide.csv")
 EXPECTED = [r"/sandbox\)", r"frame-src", r"Refused to frame", r"Framing 'http"]
@@ -109,6 +112,28 @@ def test_what_is_pressed_in_a_frame_stays_there(
             "/runs/" not in one.url or one.url.endswith("/sandbox") for one in page.frames[1:]
         )
     assert opened == []
+
+
+def test_a_login_counts_for_frames_and_pictures(parts: Any, visit: Callable[..., Any]):
+    """Behind a token both are shown to whoever signed in, and to nobody else."""
+    token = "a-token-of-some-length"
+    made = Dashboard(parts.house.settings(), parts.said.append, token=token)
+    url = f"http://127.0.0.1:{made.start('127.0.0.1', 0)}"
+    try:
+        files = {name: url + at.removeprefix(parts.url) for name, at in pages(parts).items()}
+        for more in ("", "/file", "/sandbox"):
+            assert httpx2.get(files["page.html"] + more).status_code == 303
+        visitor = visit()
+        visitor.expected = EXPECTED
+        page = visitor.open(files["page.html"])
+        page.fill("input[name=token]", token)
+        page.press("input[name=token]", "Enter")
+        page.wait_for_url(files["page.html"])
+        assert page.frames[1].text_content("h1") == "framed"
+        page = visitor.open(files["real.png"])
+        assert page.evaluate("document.images[0].naturalWidth") == 2
+    finally:
+        made.stop()
 
 
 def test_pictures_and_drawings_are_seen(parts: Any, visit: Callable[..., Any]):
