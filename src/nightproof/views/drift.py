@@ -13,7 +13,7 @@ from nightproof.drift.statistics import CONFIDENCE, TARGET, trials_needed, upper
 from nightproof.drift.verdict import judge
 from nightproof.journal.protocol import Reader
 from nightproof.journal.records import RunRow
-from nightproof.model.states import Kind
+from nightproof.model.states import Kind, RunStatus
 from nightproof.views.comparison import DriftView, given, name
 from nightproof.views.values import iso, parsed
 
@@ -73,7 +73,7 @@ class Compared:
     """
 
     run: str
-    status: str
+    status: RunStatus
     equal: bool
     equal_raw: bool
     other_code: bool
@@ -88,7 +88,7 @@ def compared(found: Comparison) -> Compared:
     first = inner.first or inner.first_raw
     return Compared(
         found.b.run.name,
-        str(found.b.run.status),
+        found.b.run.status,
         not found.drift,
         found.raw == 0,
         found.other_code,

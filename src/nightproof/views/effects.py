@@ -18,7 +18,7 @@ class EffectView:
     key: str
     effect: str
     run: str
-    state: str
+    state: EffectState
     tries: int
     at: str | None
     inputs: Any
@@ -38,7 +38,7 @@ def effect_view(row: EffectRow) -> EffectView:
         key=row.key,
         effect=row.name,
         run=row.run_name,
-        state=str(row.state),
+        state=row.state,
         tries=row.tries,
         at=iso(row.at),
         inputs=parsed(row.inputs),

@@ -31,7 +31,7 @@ class LedgerLine:
     key: str
     effect: str
     run: str
-    state: str
+    state: EffectState
     tries: int
     at: str | None
     inputs: str
@@ -81,7 +81,7 @@ def _line(row: EffectRow, standing: str) -> LedgerLine:
         key=row.key,
         effect=row.name,
         run=row.run_name,
-        state=str(row.state),
+        state=row.state,
         tries=row.tries,
         at=iso(row.at),
         inputs=preview(row.inputs),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from shlex import quote
-from typing import Any
+from typing import Any, Literal
 
 from nightproof.config import redacted
 from nightproof.errors import NotFound
@@ -36,7 +36,7 @@ class RunView:
 
     run: str
     job: str
-    status: str
+    status: RunStatus
     alive: bool
     owner: str | None
     contract: str
@@ -68,7 +68,7 @@ class RunSummary:
     """Everything that is known of one run, but for its single steps."""
 
     run: RunView
-    engine: str
+    engine: Literal["embedded", "temporal"]
     """What its last attempt was on: "embedded" or "temporal"."""
     contract: Any
     result: Any
@@ -127,7 +127,7 @@ def view(row: RunRow) -> RunView:
     return RunView(
         run=row.name,
         job=row.job,
-        status=str(row.status),
+        status=row.status,
         alive=alive(row),
         owner=row.owner.label if row.owner is not None else None,
         contract=row.digest,

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Set
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from nightproof.journal.protocol import Reader
 from nightproof.journal.records import AttemptRow, Entry, RunRow
 from nightproof.model.states import Kind
 from nightproof.views.values import iso, parsed, preview
+
+Word = Literal["step", "effect", "child"]
+State = Literal["done", "failed", "retried", "undone"]
 
 DONE = (Kind.RESULT, Kind.EFFECT, Kind.CHILD)
 CHILDREN = "(child runs)"
@@ -17,7 +20,12 @@ CHILDREN = "(child runs)"
 _PAGE = 500
 _MAP = b'{"kind": "map"'
 """How the event begins that announces a map: most events of a large run are others."""
-_WORDS = {Kind.RESULT: "step", Kind.FAILURE: "step", Kind.EFFECT: "effect", Kind.CHILD: "child"}
+_WORDS: dict[Kind, Word] = {
+    Kind.RESULT: "step",
+    Kind.FAILURE: "step",
+    Kind.EFFECT: "effect",
+    Kind.CHILD: "child",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +40,8 @@ class ItemView:
     seq: int
     step: str
     key: str
-    kind: str
-    state: str
+    kind: Word
+    state: State
     at: str | None
     took: float
     inputs: Any
@@ -185,7 +193,8 @@ def item_view(entry: Entry, name: str, undone: Set[bytes], reopened: int) -> Ite
     if isinstance(inputs, dict):
         key, inputs = str(inputs.get("key", "")), inputs.get("args")
     # Beside a blob, `output` only says how to read it.
-    state, error, tries = "done", "", 1
+    state: State = "done"
+    error, tries = "", 1
     output = None if entry.blob is not None else entry.output
     if entry.kind == Kind.FAILURE:
         state = "failed" if entry.seq > reopened else "retried"

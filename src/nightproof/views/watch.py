@@ -73,7 +73,7 @@ class WatchView:
 
     run: str
     job: str
-    status: str
+    status: RunStatus
     alive: bool
     heartbeat: str | None
     checkpoint: str | None
@@ -172,7 +172,7 @@ async def watch(
     return WatchView(
         run=row.name,
         job=row.job,
-        status=str(row.status),
+        status=row.status,
         alive=alive(row),
         heartbeat=iso(heartbeat(row, lease)),
         checkpoint=iso(came_on.since),
