@@ -2,6 +2,9 @@
 
 import asyncio
 import json
+import os
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -234,6 +237,32 @@ def test_a_comparison_is_not_made_twice(house: Any, monkeypatch: pytest.MonkeyPa
     found = asyncio.run(look())
     assert [one.error for one in found] == ["no", "no", "", ""]
     assert len(asked) == 2
+
+
+def test_nobody_goes_on_when_the_dashboard_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """A comparison under way is killed with it; one that takes too long is given up."""
+    sleeper = "import os, sys, time; open(sys.argv[1], 'w').write(str(os.getpid())); time.sleep(60)"
+    words = [sys.executable, "-c", sleeper]
+    monkeypatch.setattr(comparing, "command", lambda: words)
+
+    def pid(path: Path) -> int:
+        deadline = clock.monotonic() + 30
+        while not (path.exists() and path.read_text()) and clock.monotonic() < deadline:
+            clock.block(0.05)
+        return int(path.read_text())
+
+    async def leave() -> None:
+        task = asyncio.create_task(comparing._command((str(tmp_path / "a"),), "sqlite:///x.db"))
+        await asyncio.to_thread(pid, tmp_path / "a")
+        task.get_loop().call_soon(task.cancel)
+        await asyncio.wait([task])
+
+    asyncio.run(leave())
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid(tmp_path / "a"), 0)
+    monkeypatch.setattr(comparing, "LONGEST_SECONDS", 0.05)
+    late = asyncio.run(comparing._command(("diff", "--json", "--", "a b"), "sqlite:///x.db"))
+    assert late.hint == "In a terminal: nightproof diff -- 'a b'"
 
 
 def test_diff_json_is_what_the_page_shows(house: Any):

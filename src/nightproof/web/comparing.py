@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shlex
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -39,6 +40,8 @@ WAITING = 8
 """Long comparisons that may wait for one another."""
 PATIENCE_SECONDS = 0.15
 """How long a page waits for one that is under way."""
+LONGEST_SECONDS = 600.0
+"""How long a comparison may take: others wait for it."""
 FORGOTTEN_SECONDS = 30.0
 """After so long what could not be compared is tried again."""
 BUSY = (
@@ -174,10 +177,15 @@ async def _command(words: Words, store: str) -> Answer:
         env={**os.environ, "NIGHTPROOF_STORE": store},
     )  # fmt: skip
     try:
-        out, told = await process.communicate()
+        async with asyncio.timeout(LONGEST_SECONDS):
+            out, told = await process.communicate()
+    except TimeoutError:
+        line = shlex.join(["nightproof", *(word for word in words if word != "--json")])
+        return Answer(None, "comparing takes longer than a page waits", f"In a terminal: {line}")
     finally:
         if process.returncode is None:
             process.kill()
+            await process.wait()
     try:
         found = json.loads(out)
     except ValueError:
