@@ -1,7 +1,6 @@
 """What people have done from a page: confirmed, carried out once, and on record."""
 
 import html
-import json
 import os
 import re
 import signal
@@ -153,30 +152,44 @@ def test_a_decision_needs_a_choice_and_a_result_that_is_json(visitor, runs):
     assert visitor.trail() == []
 
 
+SLOW = """
+import asyncio
+from pathlib import Path
+from typing import Literal
+from nightproof import Contract, job, step
+
+class Slow(Contract):
+    task: Literal["slow"] = "slow"
+
+@step
+async def work() -> int:
+    Path("working").touch()
+    await asyncio.sleep(60)
+    return 1
+
+@job
+async def slow(contract: Slow) -> int:
+    return await work()
+"""
+
+
 def test_a_live_run_is_cancelled(visitor, own_house):
     """Its own process ends it; on a run that is over there is nothing to cancel."""
+    (own_house.folder / "slow.py").write_text(SLOW)
     started = subprocess.Popen(
-        [sys.executable, "-m", "nightproof", "run", "jobs.py:patient", "-", "--json"],
+        [sys.executable, "-m", "nightproof", "run", "slow.py:slow", "-", "--json"],
         cwd=own_house.folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-        env={**os.environ, "NIGHTPROOF_PARK_AFTER": "600"},
     )  # fmt: skip
-    started.stdin.write(json.dumps({"task": "words", "text": "live"}))
+    started.stdin.write('{"task": "slow"}')
     started.stdin.close()
     try:
-        for _ in range(200):
-            alive = [
-                one for one in command(own_house.folder, "runs")["runs"]
-                if one["status"] == "running" and one["alive"]
-            ]  # fmt: skip
-            if alive:
+        for _ in range(600):
+            if (own_house.folder / "working").exists():
                 break
-            time.sleep(0.1)
-        [live] = alive
+            time.sleep(0.05)
+        [live] = [one for one in command(own_house.folder, "runs")["runs"] if one["job"] == "slow"]
         busy = visitor.client.get(f"/act/resume?run={live['run']}")
-        assert (busy.status_code, "process is at work" in busy.text) == (409, True), (
-            live,
-            visitor.show(live["run"]),
-        )
+        assert (busy.status_code, "process is at work" in busy.text) == (409, True)
         assert visitor.act("cancel", run=live["run"])["state"] == "done"
         assert started.wait(30) != 0
         assert visitor.show(live["run"])["run"]["status"] == "cancelled"

@@ -8,6 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from nightproof.errors import NotFound
+from nightproof.journal.listing import EffectFilter
+from nightproof.journal.protocol import Reader
 from nightproof.journal.records import EffectRow, RunRow
 from nightproof.model.states import EffectState, RunStatus
 from nightproof.views.runs import alive
@@ -80,6 +83,25 @@ def why_not_resolve(row: RunRow, effect: EffectRow) -> str:
     if effect.state not in UNDECIDED:
         return f"the effect is {effect.state}; there is nothing to decide"
     return why_not("resolve", row)
+
+
+async def undecided(reader: Reader, row: RunRow) -> list[str]:
+    """The keys of some effects of a run of which nobody knows whether they happened."""
+    want = EffectFilter(run=row.id, states=UNDECIDED, limit=4)
+    return [one.key for one in await reader.ledger(want)]
+
+
+async def effect_of(reader: Reader, row: RunRow, key: str) -> EffectRow:
+    """The effect of a run with this whole key. Raises NotFound."""
+    for one in await reader.ledger(EffectFilter(run=row.id, text=key, limit=-1)):
+        if one.key == key:
+            return one
+    raise NotFound(f"run {row.name} has no effect '{key}'", "Its page lists its effects.")
+
+
+async def targets(reader: Reader) -> dict[str, str]:
+    """Of each schedule that was ever served, by name: where its job is."""
+    return {one.name: one.target for one in await reader.schedules()}
 
 
 def isolation(row: RunRow) -> str:

@@ -11,11 +11,13 @@ from nightproof.errors import NotFound
 from nightproof.journal.records import RunRow
 from nightproof.views import open_run
 from nightproof.views.actions import (
-    UNDECIDED,
     Act,
     awaited,
+    effect_of,
     folder,
     isolation,
+    targets,
+    undecided,
     why_not,
     why_not_resolve,
 )
@@ -89,7 +91,7 @@ async def resume(site: Site, fields: Fields) -> Asked:
         asked.says.append(f"It waits for {row.waiting}. Unless that has come, it parks again.")
     if row.status == "cancelled":
         asked.says.append("It was cancelled; this takes that back.")
-    doubt = [one.key for one in await site.journal.effects(row.id) if one.state in UNDECIDED]
+    doubt = await undecided(site.journal, row)
     if doubt:
         asked.warnings.append(
             f"It is not known whether {', '.join(doubt[:3])} happened. An effect that is held "
@@ -154,9 +156,7 @@ async def resolve(site: Site, fields: Fields) -> Asked:
     """Decide an effect."""
     row, back = await _run(site, fields)
     key = fields.get("effect", "")
-    found = next((one for one in await site.journal.effects(row.id) if one.key == key), None)
-    if found is None:
-        raise NotFound(f"run {row.name} has no effect '{key}'", "Its page lists its effects.")
+    found = await effect_of(site.journal, row, key)
     asked = _asked("resolve", row, back, "Decide an effect", "Decide")
     asked.refused = why_not_resolve(row, found)
     asked.effect = effect_view(found)
@@ -204,7 +204,7 @@ async def signal(site: Site, fields: Fields) -> Asked:
 
 async def backfill(site: Site, fields: Fields) -> Asked:
     """Run the nights of a range."""
-    known = {one.name: one for one in await site.journal.schedules()}
+    known = await targets(site.journal)
     name = fields.get("schedule", next(iter(known)) if len(known) == 1 else "")
     first, last = fields.get("from", "").strip(), fields.get("to", "").strip()
     asked = Asked("backfill", "Run missed nights", "Run them", name, "/schedule")
@@ -223,10 +223,15 @@ async def backfill(site: Site, fields: Fields) -> Asked:
     asked.warnings.append("These runs perform their effects, as they would have at their time.")
     asked.error = _wrong_days(first, last) if name else "Choose a schedule."
     if not asked.error:
-        target = known[name].target
         days = (f"--from={first}", f"--to={last}", f"--name={name}")
         asked.offer(
-            Plan("backfill", "", ("schedule", "backfill", *days, "--", target), "/schedule", True)
+            Plan(
+                "backfill",
+                "",
+                ("schedule", "backfill", *days, "--", known[name]),
+                "/schedule",
+                True,
+            )
         )
     return asked
 
