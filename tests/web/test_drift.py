@@ -155,6 +155,22 @@ def test_experiments_on_record_are_shown(serving: Any, own_house: Any):
     assert told["experiments"][0]["factor"] in text
 
 
+def test_large_values_are_compared_beside(serving: Any, own_house: Any):
+    """A text that became a blob would hold up other pages while it is read and compared."""
+    folder = own_house.folder
+    given = {"task": "words", "text": "x" * 100_000}
+    a = command(folder, "run", "jobs.py:styled", "-", given=given, HOUSE_STYLE="!")["run"]
+    more = command(
+        folder, "run", "jobs.py:styled", "-", "--replicate", given=given, HOUSE_STYLE="?"
+    )
+    dashboard = serving(own_house)
+    first = dashboard.get(f"/drift?a={a}&b={more['run']}").text
+    assert "Two runs are being compared" in first
+    text = settled(dashboard, f"/drift?a={a}&b={more['run']}").text
+    assert "<ins>?</ins>" in text
+    assert len(text) < 100_000
+
+
 def test_a_budget_over_time(dashboard: Any):
     """The bound, what is missing, and each replicate with where it parts."""
     text = dashboard.get("/jobs/styled/budget").text
@@ -243,6 +259,7 @@ def test_nobody_goes_on_when_the_dashboard_ends(tmp_path: Path, monkeypatch: pyt
     """A comparison under way is killed with it; one that takes too long is given up."""
     sleeper = "import os, sys, time; open(sys.argv[1], 'w').write(str(os.getpid())); time.sleep(60)"
     words = [sys.executable, "-c", sleeper]
+    monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(comparing, "command", lambda: words)
 
     def pid(path: Path) -> int:

@@ -288,6 +288,8 @@ class _Look:
             sides.append(Side(raw, told))
         if MISSING in values:
             gone = None not in sides
-            remark = "the values cannot be shown: binary, or no longer there" if gone else ""
+            remark = (
+                "the values cannot be shown: binary, very large, or no longer there" if gone else ""
+            )
             return sides[0], sides[1], SideBySide(remark=remark)
         return sides[0], sides[1], side_by_side(values[0], values[1])

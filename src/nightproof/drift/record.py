@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import re
+import stat
 from dataclasses import dataclass, field
 from hashlib import sha256
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from nightproof.blobs.protocol import Blobs
@@ -33,8 +34,10 @@ _PLAIN_KEY = re.compile(rb'\{"key": ?"([ !#-\[\]-~]*)"')
 """A key that is written without escapes: read without its arguments, it takes a tenth of the time."""
 LAST = 2**62
 """The sequence number of a run's result: it comes after everything."""
+LARGEST = 64 << 20
+"""Bytes of a file whose content is still looked at."""
 MISSING = object()
-"""A value that is no longer there, or that is no text and no JSON."""
+"""A value that is no longer there, or that is no text and no JSON, or a very large file."""
 
 
 class Point(NamedTuple):
@@ -223,10 +226,15 @@ async def _value(blobs: Blobs, data: bytes | None, blob: str | None, raw: bool) 
 
 
 def _delivered(note: Any) -> Any:
-    """A delivered file, if it is still what was delivered."""
+    """A delivered file, if it is still what was delivered, and not very large."""
     try:
-        data = Path(note["path"]).read_bytes()
-    except OSError:
+        # What lies there now may be a pipe, which must not be waited for.
+        with open(os.open(note["path"], os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
+            known = os.fstat(file.fileno())
+            if not stat.S_ISREG(known.st_mode) or known.st_size > LARGEST:
+                return MISSING
+            data = file.read(LARGEST + 1)
+    except (OSError, ValueError):
         return MISSING
     if sha256_hex(data) != note["sha256"]:
         return MISSING

@@ -22,17 +22,20 @@ from nightproof import app
 from nightproof.drift.normalise import FUNCTION, Normaliser, normalisers
 from nightproof.errors import NightproofError
 from nightproof.journal.protocol import Reader
-from nightproof.journal.records import RunFilter, RunRow
+from nightproof.journal.records import Entry, RunFilter, RunRow
 from nightproof.model import clock
 from nightproof.model.states import Kind
 from nightproof.serving.children import command
 from nightproof.views import budgets
 from nightproof.views.documents import plain
 from nightproof.views.drift import budget, drift, normalise_names
+from nightproof.views.values import parsed
 from nightproof.web.site import Site, site_of
 
 SHORT = 2000
 """Entries of the histories that are compared at once, together."""
+SMALL = 1 << 18
+"""Bytes of a file that is compared at once."""
 FEW = 40
 """Runs of a job that are compared at once at most."""
 KEPT = 200
@@ -50,6 +53,7 @@ BUSY = (
 )
 
 Words = tuple[str, ...]
+_VALUES = (Kind.RESULT, Kind.EFFECT, Kind.CHILD, Kind.ARTIFACT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,16 +208,26 @@ async def _named(reader: Reader, row: RunRow) -> tuple[Normaliser, ...] | None:
 
 
 async def _length(reader: Reader, rows: Sequence[RunRow]) -> int:
-    """About how many entries the histories of some runs have; very many where they have children."""
+    """How many entries some runs have; more than SHORT where comparing them is much work.
+
+    That is so where they have child runs, and where values or files are large.
+    """
     total = 0
     for row in rows:
         last = await reader.entries(row.id, limit=1, newest=True)
         total += last[-1].seq + 1 if last else 0
-        if await reader.entries(row.id, (Kind.CHILD,), limit=1):
-            total += SHORT
-        if total > SHORT:
-            break
+        if total > SHORT or row.result_blob is not None:
+            return SHORT + 1
+        for entry in await reader.entries(row.id, _VALUES):
+            if entry.kind == Kind.CHILD or entry.blob is not None or _file_size(entry) > SMALL:
+                return SHORT + 1
     return total
+
+
+def _file_size(entry: Entry) -> int:
+    note = parsed(entry.output) if entry.kind == Kind.ARTIFACT else None
+    size = note.get("size") if isinstance(note, dict) else 0
+    return size if isinstance(size, int) else SMALL + 1
 
 
 def _since(begun: float) -> float:
