@@ -12,6 +12,7 @@ from typing import Any
 from unittest import mock
 from urllib.parse import quote
 
+import httpx2
 import jsonschema_rs
 import pytest
 
@@ -213,8 +214,6 @@ def test_refusals_say_why(dashboard: Any, path: str, status: int, words: str):
 
 def test_it_only_reads(dashboard: Any):
     """HEAD is GET without a body; every other method is refused and says what is allowed."""
-    import httpx2
-
     url = dashboard.url + "/api/quotas"
     head, got = httpx2.head(url), httpx2.get(url)
     assert (head.status_code, head.content) == (200, b"")
@@ -224,6 +223,23 @@ def test_it_only_reads(dashboard: Any):
         assert answer.status_code == 405
         assert answer.headers["content-type"] == PROBLEM
         assert {one.strip() for one in answer.headers["allow"].split(",")} == {"GET", "HEAD"}
+
+
+def test_a_token_is_asked_for(house: Any):
+    """As the description says: a problem without it or with another one, the answer with it."""
+    from nightproof.web.dashboard import Dashboard
+
+    made = Dashboard(house.settings(), [].append, token="a-token-of-some-length")
+    url = f"http://127.0.0.1:{made.start('127.0.0.1', 0)}/api/jobs"
+    try:
+        for headers in ({}, {"Authorization": "Bearer another-token-than-that"}):
+            refused = httpx2.get(url, headers=headers)
+            assert (refused.status_code, refused.headers["content-type"]) == (401, PROBLEM)
+            shape_of("/jobs", "401").validate(refused.json())
+        given = {"Authorization": "Bearer a-token-of-some-length"}
+        shape_of("/jobs").validate(httpx2.get(url, headers=given).json())
+    finally:
+        made.stop()
 
 
 def test_lists_come_in_pages(dashboard: Any):

@@ -19,6 +19,7 @@ from nightproof.views import noted as noted_views
 from nightproof.views import open_run
 from nightproof.views.costs import costs
 from nightproof.views.noted import Noted
+from nightproof.web.api.table import ENDPOINTS
 
 TABS = ("artifacts", "input", "environment", "reads", "cost")
 
@@ -62,6 +63,22 @@ def test_no_secret_is_on_any_page(parts: Any):
         found = (unescape(one) for one in findall(r'href="(/(?:runs|api)/[^"]*)"', body))
         paths += [one for one in found if run in one and one not in seen and one not in paths]
     assert len(seen) > 8
+
+
+def test_no_secret_is_in_the_api(parts: Any):
+    """Nor in any document of the run, of its single steps, or of a search."""
+    run = parts.house.runs["secretive"]
+    steps = parts.get(f"/api/runs/{run}/steps").json()["steps"]
+    paths = [one.path.replace("{run}", run) for one in ENDPOINTS if "{run}" in one.path]
+    paths = [path for path in paths if "{" not in path and not path.endswith(("/grid", "/items"))]
+    paths += [f"/runs/{run}/items/{one['seq']}" for one in steps]
+    paths += [f"/runs/{run}/items?step={name}" for name in {one["step"] for one in steps}]
+    paths += ["/runs", "/effects", f"/search?q={run}", f"/runs?contains={SECRET}"]
+    assert len(paths) > 20
+    for path in paths:
+        answer = parts.get("/api" + path)
+        assert answer.status_code == 200, f"{path}: {answer.text}"
+        assert SECRET[:20] not in answer.text, path
 
 
 def test_the_contract_is_shown_and_handed_out(parts: Any):
