@@ -4,7 +4,7 @@ import http.client
 import re
 import socket
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -440,10 +440,12 @@ def test_a_slow_client_holds_nobody_up(dashboard: Any, monkeypatch: pytest.Monke
 
 
 def test_too_many_connections(dashboard: Any, monkeypatch: pytest.MonkeyPatch):
-    """What is beyond the limit is let go; afterwards the dashboard answers again."""
+    """Those that ask nothing make room: whoever asks is answered in the middle of a flood."""
     monkeypatch.setattr(connections, "MOST", 2)
     at = urlsplit(dashboard.url)
     lines = [socket.create_connection((at.hostname, at.port)) for _ in range(8)]
+    for _ in range(5):
+        assert dashboard.get("/healthz").status_code == 200
     for line in lines:
         line.settimeout(0.2)
     gone = 0
@@ -480,6 +482,20 @@ def test_what_is_no_request(dashboard: Any, text: str):
     assert answer == b"" or answer.split()[1][:1] == b"4"
     assert dashboard.get("/healthz").status_code == 200
     assert dashboard.said == []
+
+
+def test_garbage_behind_a_request(dashboard: Any, capfd: pytest.CaptureFixture[str]):
+    """A body that is none, or a second request that is none, ends the line and is no line in a log."""
+    at = urlsplit(dashboard.url)
+    head = f"POST /logout HTTP/1.1\r\nHost: {at.netloc}\r\nTransfer-Encoding: chunked\r\n\r\n"
+    good = f"GET /healthz HTTP/1.1\r\nHost: {at.netloc}\r\n\r\n"
+    for text in (head + "zz\r\n", good + "\x00\r\n\r\n", good * 3 + "no\r\n\r\n"):
+        with socket.create_connection((at.hostname, at.port), timeout=30) as line:
+            line.sendall(text.encode())
+            with suppress(ConnectionResetError):
+                line.makefile("rb").read()
+    assert dashboard.get("/healthz").status_code == 200
+    assert (dashboard.said, capfd.readouterr().err) == ([], "")
 
 
 def test_the_token_is_made_for_its_owner_only(tmp_path: Path):

@@ -62,7 +62,7 @@ class Guard:
             await answer(scope, taker, sender)
             if answer is self.app and request.state.live is not None and scope["path"] != "/live":
                 self.site.live.took(sender.took)
-        except ClientDisconnect:
+        except (ClientDisconnect, _Gone):
             return
         except HTTPException as error:
             await self._answer(request, taker, sender, error.status_code)
@@ -189,6 +189,10 @@ class Guard:
         return None
 
 
+class _Gone(Exception):
+    """The line does not take an answer: whoever asked broke the protocol, or left."""
+
+
 class _Taker:
     """Receives a body: not too much of it, and not too slowly."""
 
@@ -259,7 +263,10 @@ class _Sender:
             made = session is not None and session.used and not session.known
             if made and "set-cookie" not in found:
                 found.append("set-cookie", self._access.set_cookie(session))
-        await self._send(message)
+        try:
+            await self._send(message)
+        except Exception as error:
+            raise _Gone from error
 
 
 def _cookies(sent: Headers) -> list[tuple[str, str]]:
