@@ -21,7 +21,8 @@ from nightproof import (
     step,
 )
 from nightproof.errors import DeadlineExceeded, ExpectationFailed
-from nightproof.journal.records import RunFilter
+from nightproof.journal.records import Finish, LaneBatch, Owner, RunFilter, Wanted
+from nightproof.model import clock, identity
 from nightproof.model.states import RunStatus
 
 QUICK = Retry(attempts=3, base=0.0)
@@ -288,6 +289,24 @@ def test_cancelling_a_run_that_nobody_works_on(night, night_contract):
     assert night.ask(lambda app: app.journal.request_cancel(row.id)) is True
     assert night.row(row.name).status == "cancelled"
     assert night.ask(lambda app: app.journal.due(2**62)) == []
+
+
+def test_a_cancel_that_meets_a_run_as_it_parks(night):
+    """Asked for behind the owner's last look: the run does not come to rest as parked."""
+    want = Wanted("parks", "sha256:" + "0" * 64, b"{}")
+
+    async def park(app):
+        run = (await app.journal.claim(want, Owner(identity.here(), 0, 30_000))).run
+        assert await app.journal.request_cancel(run.id) is False
+        end = Finish(RunStatus.PARKED, clock.now_ms(), "parked", waiting="signal 'go'")
+        done = app.journal.commit([LaneBatch(run.id, run.token, (), (end,))])
+        if not isinstance(done, frozenset):
+            await done
+        return run.name
+
+    row = night.row(night.ask(park))
+    assert (row.status, row.waiting, row.cancel) == (RunStatus.CANCELLED, "", False)
+    assert row.finished is not None
 
 
 def test_a_cancel_outlives_the_process_that_should_have_heard_it(night, killed, night_contract):

@@ -96,6 +96,11 @@ _FINISH = (
     "owner_host = NULL, owner_pid = NULL, owner_started = NULL, lease_until = 0 "
     "WHERE id = $12 AND token = $13"
 )
+_HEEDED = (
+    "UPDATE run SET status = 'cancelled', finished = $1, wake = NULL, waiting = '', "
+    "cancel = false WHERE id = $2 AND token = $3 AND cancel"
+)
+"""It was asked to cancel while it came to its rest: nobody else would heed that."""
 _ENDED = (
     "UPDATE attempt SET ended = $1, outcome = $2 FROM run WHERE run.id = $3 AND run.token = $4 "
     "AND attempt.run = run.id AND attempt.n = run.attempts"
@@ -203,7 +208,12 @@ def _finish(run: int, token: int, end: Finish) -> list[Statement]:
         end.status is RunStatus.PARKED, end.wake, end.waiting, end.code,
         None if end.result is None else crc32(end.result), run, token,
     )  # fmt: skip
-    return [(_FINISH, ended), (_ENDED, (end.at, end.outcome, run, token))]
+    statements: list[Statement] = [
+        (_FINISH, ended), (_ENDED, (end.at, end.outcome, run, token)),
+    ]  # fmt: skip
+    if end.status is RunStatus.PARKED:
+        statements.append((_HEEDED, (end.at, run, token)))
+    return statements
 
 
 def has_receipt(batches: Sequence[LaneBatch]) -> bool:

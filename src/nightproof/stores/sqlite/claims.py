@@ -156,3 +156,10 @@ def finish(db: Database, run: int, end: Finish) -> None:
         "WHERE run = ? AND n = (SELECT attempts FROM run WHERE id = ?)",
         (end.at, end.outcome, run, run),
     )
+    if end.status is RunStatus.PARKED:
+        # It was asked to cancel while it came to its rest: nobody else would heed that.
+        db.execute(
+            "UPDATE run SET status = 'cancelled', finished = ?, wake = NULL, waiting = '', "
+            "cancel = 0 WHERE id = ? AND cancel",
+            (end.at, run),
+        )
