@@ -10,8 +10,10 @@ from nightproof import app
 from nightproof.journal.listing import AuditRow, EffectFilter
 from nightproof.model.states import EffectState
 from nightproof.views.ledger import ledger
+from nightproof.views.quotas import QuotaView, UseView
 from nightproof.web.assets import asset
 from nightproof.web.drawing import shares, spark_lines
+from nightproof.web.pages.ledgers import allowed, day
 from nightproof.web.rendering import environment
 
 
@@ -102,6 +104,23 @@ def test_the_audit_trail(own_house: Any, serving: Any):
     assert "b-2" not in one
     assert "Newest" in running.get("/audit?before=2").text
     assert "Nobody has had anything done" in running.get("/audit?run=c").text
+
+
+def test_an_allowance_in_words():
+    """Windows, days and money read like a sentence, each with the part that a sharer has of it."""
+    spec = {"rate": "6/min", "daily": 1000, "tokens": "500/10s", "money": "20/day"}
+    spec |= {"resets": "00:00 America/Los_Angeles", "shares": {"telemetry": 0.25}}
+    one = QuotaView("ads", spec, None, "", [], [])
+    parts = [("requests", 4.5), ("requests a day", 750), ("tokens", 375), ("money", 15)]
+    told = [allowed(one, UseView(what, "", 0, cap, None)) for what, cap in parts]
+    assert told == [
+        "4.5 requests a minute",
+        "750 requests a day",
+        "375 tokens in 10.0 s",
+        "15 a day of money",
+    ]
+    assert day(one) == "00:00 America/Los_Angeles"
+    assert day(QuotaView("ads", {"rate": "6/min"}, None, "", [], [])) == ""
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ _STATES = {
     "clear": (EffectState.CLEAR,),
     "skipped": (EffectState.SKIPPED,),
 }
-_EVERY = {1.0: "a second", 60.0: "a minute", 3600.0: "an hour"}
+_EVERY = {1.0: "a second", 60.0: "a minute", 3600.0: "an hour", None: "a day"}
 
 
 def natural(text: str | None) -> int:
@@ -57,17 +57,27 @@ async def effects(request: Request) -> Response:
 
 def allowed(one: QuotaView, use: UseView) -> str:
     """What a part of an allowance is, in words."""
-    quota = Quota(one.name, **one.spec)
-    seconds = next(each.seconds for each in quota.allowances if each.what == use.what)
-    every = f"a day, from {quota.resets}" if seconds is None else _EVERY.get(seconds)
-    what = use.what.removesuffix(" a day")
-    return f"{number(use.cap)} {what} {every or f'in {duration(seconds)}'}"
+    seconds = next(each.seconds for each in _quota(one).allowances if each.what == use.what)
+    every = _EVERY.get(seconds) or f"in {duration(seconds)}"
+    if use.what == "money":
+        return f"{number(use.cap)} {every} of money"
+    return f"{number(use.cap)} {use.what.removesuffix(' a day')} {every}"
+
+
+def day(one: QuotaView) -> str:
+    """When the days of a quota begin; "" where no part of it is counted by days."""
+    quota = _quota(one)
+    return quota.resets if any(each.seconds is None for each in quota.allowances) else ""
+
+
+def _quota(one: QuotaView) -> Quota:
+    return Quota(one.name, **one.spec)
 
 
 async def quota_list(request: Request) -> Response:
     """Every quota: what is used of it, until when it is parked, who waits."""
     shown = await quotas(site_of(request).journal)
-    return page(request, "quotas.html", quotas=shown, allowed=allowed, most=WAITING)
+    return page(request, "quotas.html", quotas=shown, allowed=allowed, day=day, most=WAITING)
 
 
 async def audit_list(request: Request) -> Response:

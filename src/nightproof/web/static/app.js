@@ -222,6 +222,8 @@
     };
   }
   body.addEventListener("np:changed", refresh);
+  // Time itself changes a page: what took so long, what of a quota has lapsed.
+  setInterval(() => { if (source?.readyState === EventSource.OPEN) refresh(); }, 60000);
   // A browser opens six connections to a host: a page that is not seen gives its one back.
   document.addEventListener("visibilitychange", listen);
   addEventListener("pagehide", () => source?.close());
