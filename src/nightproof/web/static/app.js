@@ -236,6 +236,7 @@
 
   // Nights without a schedule are dated in the zone of whoever looks.
   document.cookie = `tz=${Intl.DateTimeFormat().resolvedOptions().timeZone}; path=/; samesite=strict; max-age=31536000`;
+  document.querySelector(".unscripted")?.remove(); // where the style's question is not understood
   // An address that names a closed part opens it.
   const reveal = () => { const part = document.getElementById(location.hash.slice(1)); if (part?.matches("details")) part.open = true; };
   addEventListener("hashchange", reveal);
