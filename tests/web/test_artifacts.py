@@ -15,6 +15,7 @@ import pytest
 from parts_house import build
 from parts_jobs import EVIL, PAGE
 
+from nightproof import app
 from nightproof.views import delivered
 
 SAFE = {
@@ -289,6 +290,36 @@ def test_a_journal_that_names_another_file_does_not_show_it(own: Any, path: str)
         assert "root:" not in answer.text
         assert "PATH=" not in answer.text
     assert own.get(f"/runs/{run}/artifacts").status_code == 200
+
+
+def note_of(running: Any, n: int, **more: str) -> None:
+    """Add to what the journal says of an artifact."""
+    with apsw.Connection(str(running.house.folder / ".nightproof" / "journal.db")) as db:
+        where = "WHERE kind = 6 AND seq = ?"
+        ((data,),) = db.execute(f"SELECT CAST(output AS TEXT) FROM entry {where}", (n,))
+        note = json.dumps({**json.loads(data), **more}).encode()
+        db.execute(f"UPDATE entry SET output = ? {where}", (note, n))
+
+
+def test_a_file_of_another_machine_comes_from_the_blob_store(own: Any):
+    """Where the engine keeps it there for all; and only if it is what was delivered."""
+    blobs = app.open_blobs(own.house.settings())
+    number, path = numbers(own)["page.html"], at(own, "page.html")
+    data = place(own, "page.html").read_bytes()
+    place(own, "page.html").unlink()
+    note_of(own, number, blob=blobs.put(data).digest)
+    assert "in the blob store" in own.get(path.rpartition("/")[0]).text
+    assert "<iframe" in own.get(path).text
+    assert own.get(path + "/sandbox").status_code == 200
+    answer = own.get(path + "/file")
+    assert (answer.status_code, answer.content) == (200, data)
+    assert "sandbox" in policy(answer)
+    for blob in (blobs.put(b"HIDDEN" * 9).digest, "sha256:" + "0" * 64, "../../../etc/passwd"):
+        note_of(own, number, blob=blob)
+        for more in ("", "/file", "/sandbox"):
+            answer = own.get(path + more)
+            assert answer.status_code == (404 if more else 200)
+            assert "HIDDEN" not in answer.text
 
 
 def test_the_manifest_is_checked(own: Any):

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from nightproof.errors import NotFound
 from nightproof.journal.protocol import Reader
@@ -28,7 +28,8 @@ class ArtifactView:
 
     `state` is what lies at `path` on this machine, by name and size alone: there, changed,
     gone, or replaced where the run itself delivered another file there later. `manifest` is
-    where its manifest was written, None where it has none.
+    where its manifest was written, None where it has none. `blob` is the digest under which an
+    engine of several machines keeps its bytes for all of them.
     """
 
     n: int
@@ -39,7 +40,8 @@ class ArtifactView:
     media_type: str | None
     at: str | None
     manifest: str | None
-    state: str
+    state: Literal["there", "changed", "gone", "replaced"]
+    blob: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +62,7 @@ class ManifestView:
     `state` is sound, wrong (`problems` say what is), gone, unchecked (it is large) or none.
     """
 
-    state: str
+    state: Literal["sound", "wrong", "gone", "unchecked", "none"]
     path: str | None = None
     signature: str | None = None
     keyid: str | None = None
@@ -141,11 +143,9 @@ async def _recorded(reader: Reader, row: RunRow) -> _Recorded:
     last = {one.path: one.n for one in found}
     taken = set(last)
     whole = [
-        _with(
-            one,
-            manifest_of(one.path, one.sha256, said, taken) if last[one.path] == one.n else None,
-            "" if last[one.path] == one.n else "replaced",
-        )
+        replace(one, manifest=manifest_of(one.path, one.sha256, said, taken))
+        if last[one.path] == one.n
+        else replace(one, state="replaced")
         for one in found
     ]
     return _Recorded(whole, said)
@@ -154,7 +154,7 @@ async def _recorded(reader: Reader, row: RunRow) -> _Recorded:
 def _view(n: int, at: int, note: Any) -> ArtifactView | None:
     if not isinstance(note, dict) or not note.get("path") or not note.get("sha256"):
         return None
-    size, media = note.get("size"), note.get("mediaType")
+    size, media, blob = note.get("size"), note.get("mediaType"), note.get("blob")
     return ArtifactView(
         n=n,
         name=str(note.get("name") or note["path"]),
@@ -164,16 +164,12 @@ def _view(n: int, at: int, note: Any) -> ArtifactView | None:
         media_type=media if isinstance(media, str) else None,
         at=iso(at),
         manifest=None,
-        state="",
-    )
-
-
-def _with(one: ArtifactView, manifest: str | None, state: str) -> ArtifactView:
-    return ArtifactView(
-        one.n, one.name, one.path, one.sha256, one.size, one.media_type, one.at, manifest, state
+        state="there",
+        blob=blob if isinstance(blob, str) else None,
     )
 
 
 def _looked_at(one: ArtifactView) -> ArtifactView:
-    state = one.state or delivered.glance(one.path, one.size)
-    return _with(one, one.manifest, state)
+    if one.state == "replaced":
+        return one
+    return replace(one, state=delivered.glance(one.path, one.size))

@@ -13,15 +13,20 @@ from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
+from typing import Final, Literal
 
-from nightproof.errors import NotFound
+from nightproof.blobs.protocol import Blobs
+from nightproof.errors import BlobError, NotFound
 
 LARGEST = 8 << 30
 """Bytes; a larger file is not read."""
 _PIECE = 1 << 18
 _HOLD_OPEN = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
 
-THERE, CHANGED, GONE = "there", "changed", "gone"
+State = Literal["there", "changed", "gone"]
+THERE: Final = "there"
+CHANGED: Final = "changed"
+GONE: Final = "gone"
 
 
 class Undelivered(NotFound):
@@ -30,13 +35,13 @@ class Undelivered(NotFound):
     `state` is changed or gone, `reason` why in a few words.
     """
 
-    def __init__(self, state: str, message: str, hint: str = "", reason: str = "") -> None:
+    def __init__(self, state: State, message: str, hint: str = "", reason: str = "") -> None:
         super().__init__(message, hint)
         self.state = state
         self.reason = reason or message
 
 
-def glance(path: str, size: int | None) -> str:
+def glance(path: str, size: int | None) -> State:
     """What is at a path without looking into it: there, changed or gone."""
     try:
         found = os.lstat(path)
@@ -102,6 +107,22 @@ def pieces(path: str, digest: str, size: int | None) -> Generator[bytes]:
         if hasher.hexdigest() != digest:
             raise _changed("it changed while it was read")
         yield held
+
+
+def kept(blobs: Blobs, blob: str, digest: str, size: int | None, most: int) -> bytes:
+    """The bytes of a delivered file out of the blob store, verified; blocks.
+
+    Raises Undelivered where they are gone or are more than `most`.
+    """
+    if size is None or size > most:
+        raise Undelivered(GONE, "this file is only in the blob store, and too large to be read")
+    try:
+        data = blobs.get(blob)
+    except BlobError as error:
+        raise Undelivered(GONE, f"this file is not on this machine, and {error.message}") from None
+    if sha256(data).hexdigest() != digest:
+        raise _changed("its sha256 in the blob store is another")
+    return data
 
 
 def whole(path: str) -> bytes:

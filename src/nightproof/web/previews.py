@@ -189,7 +189,8 @@ def _table(text: str, notes: list[str], delimiter: str) -> Preview:
     if wide:
         told.append(f"Only the first {COLUMNS} columns are shown.")
     rows = [row + [""] * (columns - len(row)) for row in rows]
-    return Preview("table", told, head=rows[0], rows=rows[1:])
+    head = [cell.strip() or f"({n})" for n, cell in enumerate(rows[0], 1)]
+    return Preview("table", told, head=head, rows=rows[1:])
 
 
 def _delimiter(lines: list[str]) -> str:

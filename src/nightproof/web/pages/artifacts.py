@@ -26,11 +26,13 @@ from nightproof.views import delivered, open_run, view, word
 from nightproof.web import previews
 from nightproof.web.images import picture
 from nightproof.web.rendering import clean, page, param, url
-from nightproof.web.site import site_of
+from nightproof.web.site import Site, site_of
 
 PAGE = 100
 AT_ONCE = 3
 """So many files are read at a time."""
+LARGEST_BLOB = 256 << 20
+"""Bytes of a file that is downloaded out of the blob store: it is in memory as a whole."""
 POLICY = (
     "sandbox; default-src 'none'; img-src data:; style-src 'unsafe-inline'; form-action 'none'; "
     "base-uri 'none'; frame-ancestors 'self'"
@@ -72,7 +74,7 @@ async def shown(request: Request) -> Response:
     if (one.size or 0) <= previews.LARGEST:
         async with _gate(request):
             try:
-                data = await _content(one)
+                data = await _content(site, one)
             except delivered.Undelivered as error:
                 trouble = _trouble(one, error)
             if data is not None:
@@ -82,7 +84,7 @@ async def shown(request: Request) -> Response:
             manifest = await views.manifest(site.journal, row, one, data)
     else:
         manifest = await views.manifest(site.journal, row, one, None)
-        if one.state != delivered.THERE:
+        if one.state != delivered.THERE and (one.blob is None or (one.size or 0) > LARGEST_BLOB):
             trouble = _trouble(one, None)
     return page(
         request, "run_artifact.html", run=view(row), word=word(view(row)), one=one,
@@ -99,7 +101,7 @@ async def framed(request: Request) -> Response:
         return RedirectResponse(url("/runs/{}/artifacts/{}", name, n), 303)
     _, one = await _one(request)
     async with _gate(request):
-        data = await _content(one)
+        data = await _content(site_of(request), one)
         kind = previews.kind_of(one.name, one.media_type, data)
     found = picture(data[:65536]) or picture(data) if kind == "picture" else None
     if found is not None and found.shown:
@@ -128,9 +130,18 @@ async def file(request: Request) -> Response:
     if one.size is not None:
         headers["content-length"] = str(one.size)
     reading = delivered.pieces(one.path, one.sha256, one.size)
-    # The first piece comes when the whole has been read and found to be what it should be.
     async with _gate(request, "downloads"):
-        first = await asyncio.to_thread(next, reading)
+        try:
+            # The first piece comes when the whole has been read and found to be what it should be.
+            first = await asyncio.to_thread(next, reading)
+        except delivered.Undelivered:
+            if one.blob is None:
+                raise
+            blobs = site_of(request).blobs
+            data = await asyncio.to_thread(
+                delivered.kept, blobs, one.blob, one.sha256, one.size, LARGEST_BLOB
+            )
+            return Response(data, headers=headers, media_type="application/octet-stream")
     if request.method == "HEAD":
         reading.close()
         return Response(headers=headers, media_type="application/octet-stream")
@@ -175,10 +186,15 @@ async def _one(request: Request) -> tuple[RunRow, views.ArtifactView]:
     return row, await views.artifact(journal, row, int(given))
 
 
-async def _content(one: views.ArtifactView) -> bytes:
-    return await asyncio.to_thread(
-        delivered.content, one.path, one.sha256, one.size, previews.LARGEST
-    )
+async def _content(site: Site, one: views.ArtifactView) -> bytes:
+    """The bytes of an artifact: from its place, or from where all machines find them."""
+    most = previews.LARGEST
+    try:
+        return await asyncio.to_thread(delivered.content, one.path, one.sha256, one.size, most)
+    except delivered.Undelivered:
+        if one.blob is None:
+            raise
+    return await asyncio.to_thread(delivered.kept, site.blobs, one.blob, one.sha256, one.size, most)
 
 
 def _trouble(one: views.ArtifactView, error: delivered.Undelivered | None) -> str:
