@@ -9,6 +9,7 @@ import os
 import socket
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 
 import uvicorn
 
@@ -126,21 +127,25 @@ class Dashboard:
 
     def drain(self) -> None:
         """Ask the commands under way to stop, while pages are still answered."""
-        if self._loop is not None and self._site is not None:
-            site = self._site
-            self._loop.call_soon_threadsafe(
-                lambda: self._tasks.append(asyncio.ensure_future(site.commands.close()))
-            )
+        site = self._site
+        if site is not None:
+            self._soon(lambda: self._tasks.append(asyncio.ensure_future(site.commands.close())))
 
     def kill(self) -> None:
         """End the commands under way at once."""
         if self._site is not None:
             self._site.commands.kill()
 
+    def _soon(self, act: Callable[[], None]) -> None:
+        """Have the dashboard's thread do something, unless it has ended."""
+        with suppress(RuntimeError):
+            if self._loop is not None:
+                self._loop.call_soon_threadsafe(act)
+
     def stop(self) -> None:
         """Answer no more; returns when everything is given back."""
-        if self._loop is not None and self._site is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._site.live.close)
+        if self._site is not None:
+            self._soon(self._site.live.close)
         if self._uvicorn is not None:
             self._uvicorn.should_exit = True
         if self._thread is not None:
