@@ -1,10 +1,12 @@
 """What probes and scrapers hear, whatever the server beside the dashboard is at."""
 
 import asyncio
+import shutil
 from datetime import timedelta
 from typing import Any
 
 import httpx2
+import pytest
 
 from nightproof import app
 from nightproof.observe import Watcher
@@ -49,6 +51,46 @@ def test_probes_are_answered_while_the_server_hangs(own_house: Any):
             server.problems.clear()
             server.stop()
             assert httpx2.get(made.url + "healthz").json()["status"] == "draining"
+        finally:
+            made.stop()
+            await server.rest()
+            await journal.close()
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("replaced", [False, True])
+def test_a_journal_that_is_another_by_now(own_house: Any, replaced: bool):
+    """Removed or replaced under a server: said by pages and probes, not shown as it was."""
+    path = own_house.folder / ".nightproof" / "journal.db"
+    settings = own_house.settings()
+
+    async def main() -> None:
+        journal = app.open_journal(settings)
+        said: list[str] = []
+        server = Server(journal, Nothing(), said.append, 30_000, timedelta(hours=1))
+        made = Dashboard(settings, said.append, server, token="")
+        made.start("127.0.0.1", 0)
+        try:
+            await server.round()
+            assert httpx2.get(made.url + "runs", timeout=30).status_code == 200
+            if replaced:
+                shutil.copy(path, path.with_name("copy.db"))
+                path.with_name("copy.db").rename(path)
+            else:
+                path.unlink()
+            what = "replaced" if replaced else "removed"
+            for page in ("", "runs", "api/runs", "metrics", "live"):
+                answer = httpx2.get(made.url + page, timeout=30)
+                assert answer.status_code == 503
+                assert f"was {what} while it was open" in answer.text
+            await server.round()
+            await server.round()
+            assert [line for line in said if f"was {what}" in line and "journal: " in line] == [
+                f"journal: {server.problems['journal']}"
+            ]
+            ill = httpx2.get(made.url + "healthz", timeout=30)
+            assert (ill.status_code, ill.json()["status"]) == (503, "failing")
         finally:
             made.stop()
             await server.rest()

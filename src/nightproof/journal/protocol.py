@@ -39,6 +39,14 @@ class Reader(QuotaReader, Protocol):
         """The URL the store was opened with."""
         ...
 
+    async def present(self) -> None:
+        """Raise StoreError where the store is not the one that was opened any more.
+
+        For whoever has it open for long: a file that was removed or replaced under its
+        readers looks to them as it was, for ever.
+        """
+        ...
+
     async def find(self, name: str) -> RunRow | None:
         """The run with this name, or the only one whose name starts with it."""
         ...

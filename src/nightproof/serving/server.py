@@ -27,9 +27,10 @@ from nightproof.serving.recovery import recoverable
 ROUND_SECONDS = 2.0
 """How often the store is asked; what is due starts at most so much later."""
 SEEN_SECONDS = 60.0
+JOURNAL = "journal"
 SCHEDULE = "schedule"
 RECOVERY = "recovery"
-VITAL = (SCHEDULE, RECOVERY)
+VITAL = (JOURNAL, SCHEDULE, RECOVERY)
 """A server that has a problem with one of these does not do its work."""
 Watcher = Callable[[Journal], Awaitable[None]]
 """Looks at the store now and then; it may take its time."""
@@ -125,8 +126,11 @@ class Server:
     async def round(self) -> None:
         """Look once at everything; what does not work is a problem, not an end."""
         await self._try("targets", self._reload)
-        await self._try(SCHEDULE, self._start_due)
-        await self._try(RECOVERY, self._recover)
+        await self._try(JOURNAL, self.journal.present)
+        # In a file that nobody else sees, nothing would be known to have run.
+        if JOURNAL not in self.problems:
+            await self._try(SCHEDULE, self._start_due)
+            await self._try(RECOVERY, self._recover)
         self._watch_now_and_then()
         self.rounds += 1
         self.last_round = clock.monotonic()

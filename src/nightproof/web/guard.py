@@ -16,6 +16,7 @@ from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Match
 from starlette.types import Message, Receive, Scope, Send
 
+from nightproof.errors import NightproofError
 from nightproof.model import clock
 from nightproof.web.problems import BROKEN, problem
 from nightproof.web.rendering import clean
@@ -116,6 +117,10 @@ class Guard:
             refused = self._not_signed_in(request, path)
             if refused is not None:
                 return refused
+            try:
+                await self.site.journal.present()
+            except NightproofError as error:
+                return problem(request, 503, error.message, error.hint, connection="close")
             state.live = self.site.live.state
         if method in ("GET", "HEAD"):
             return None

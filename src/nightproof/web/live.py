@@ -98,6 +98,7 @@ class Live:
     async def look(self) -> None:
         """Ask the journal once."""
         try:
+            await self._journal.present()
             changed = await self._journal.changed()
         except Exception:  # noqa: BLE001 - pages that ask again say what is wrong with the store
             changed = True

@@ -76,6 +76,9 @@ class PostgresReader:
         self.url = session.target.url
         self._rows = session.rows
 
+    async def present(self) -> None:
+        """See :class:`nightproof.journal.protocol.Reader`: a server says so itself."""
+
     async def find(self, name: str) -> RunRow | None:
         """See :class:`nightproof.journal.protocol.Reader`."""
         rows = await self._rows(f"SELECT {RUN_COLUMNS} FROM run WHERE name = $1", name)

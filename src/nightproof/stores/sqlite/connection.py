@@ -123,6 +123,7 @@ class Database:
                     flags=flags | apsw.SQLITE_OPEN_URI,
                 )
                 self._prepare()
+        self._file = self._found()
         self.execute = self.raw.execute
         self.executemany = self.raw.executemany
         _open.add(self)
@@ -194,6 +195,25 @@ class Database:
                 "Write to the journal only in the process that runs the job; use the 'spawn' "
                 "start method, or call plain functions in the child.",
             )
+
+    def present(self) -> None:
+        """Raise :class:`StoreError` where another file, or none, is at the path by now."""
+        found = self._found()
+        if found != self._file:
+            raise StoreError(
+                f"the journal {self.path} was {'replaced' if found else 'removed'} while it was "
+                "open: this process has only what was there before",
+                "Stop it, see to it that the right file is there, and start it again.",
+            )
+
+    def _found(self) -> tuple[int, int] | None:
+        if self.memory:
+            return None
+        try:
+            found = Path(self.raw.filename).stat()
+        except OSError:
+            return None
+        return found.st_dev, found.st_ino
 
     def close(self) -> None:
         """Close the file; the last one to close it removes its -wal."""

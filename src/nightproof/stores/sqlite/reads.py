@@ -78,6 +78,10 @@ class SqliteReader:
         with explained(self._db.path):
             return self._db.execute(sql, values).fetchall()
 
+    async def present(self) -> None:
+        """See :class:`nightproof.journal.protocol.Reader`."""
+        self._db.present()
+
     async def find(self, name: str) -> RunRow | None:
         """See :class:`nightproof.journal.protocol.Reader`."""
         rows = self._all(f"SELECT {RUN_COLUMNS} FROM run WHERE name = ?", name)
