@@ -462,6 +462,25 @@ def test_too_many_connections(dashboard: Any, monkeypatch: pytest.MonkeyPatch):
     assert dashboard.get("/healthz").status_code == 200
 
 
+def test_an_answer_that_nobody_reads(house: Any, monkeypatch: pytest.MonkeyPatch):
+    """Its line is let go after a while, with what was to be written."""
+    monkeypatch.setattr(connections, "WRITE_SECONDS", 0.2)
+    made = Dashboard(house.settings(), print, token="")
+    port = made.start("127.0.0.1", 0)
+    try:
+        with socket.create_connection(("127.0.0.1", port)) as line:
+            line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+            asked = f"GET /static/vendor/htmx.min.js HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n"
+            line.sendall(asked.encode() * 200)
+            open_lines = made._uvicorn.server_state.connections
+            while not open_lines or any(one.cycle is None for one in list(open_lines)):
+                clock.block(0.01)
+            while open_lines:
+                clock.block(0.01)
+    finally:
+        made.stop()
+
+
 @pytest.mark.parametrize(
     "text",
     ["\x00\xff\r\n\r\n", "GET /" + "a" * 200_000, "GET / HTTP/1.1\r\n\r\n", "G\r\n\r\n",
