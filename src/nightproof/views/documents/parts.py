@@ -3,47 +3,35 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
-from nightproof import views
 from nightproof.blobs.protocol import Blobs
+from nightproof.journal.listing import EffectFilter
 from nightproof.journal.protocol import Reader
 from nightproof.journal.records import RunRow
 from nightproof.views import EffectView, ItemView
 from nightproof.views import grid as grids
 from nightproof.views.course import Course
 from nightproof.views.course import course as course_of
+from nightproof.views.effects import effect_view
 from nightproof.views.grid import ItemWhole
 from nightproof.views.steps import learn, name_of
-from nightproof.views.values import parsed
 
 
 @dataclass(frozen=True, slots=True)
 class RunEffects:
-    """What a run announced to do to the world, oldest first."""
+    """What a run announced to do to the world, the newest first."""
 
     run: str
     effects: list[EffectView]
+    next: int | None
+    """How many to skip for more; null at the end."""
 
 
-async def effects(reader: Reader, row: RunRow) -> RunEffects:
+async def effects(reader: Reader, row: RunRow, skip: int, limit: int) -> RunEffects:
     """The effects of a run."""
-    return RunEffects(row.name, await views.effects(reader, row))
-
-
-@dataclass(frozen=True, slots=True)
-class RunContract:
-    """All that a run may depend on; `digest` is of its canonical JSON."""
-
-    run: str
-    job: str
-    digest: str
-    contract: Any
-
-
-def contract(row: RunRow) -> RunContract:
-    """The contract of a run."""
-    return RunContract(row.name, row.job, row.digest, parsed(row.contract))
+    rows = await reader.ledger(EffectFilter(run=row.id, skip=skip, limit=limit + 1))
+    more = skip + limit if len(rows) > limit else None
+    return RunEffects(row.name, [effect_view(one) for one in rows[:limit]], more)
 
 
 @dataclass(frozen=True, slots=True)

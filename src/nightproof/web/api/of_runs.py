@@ -21,6 +21,7 @@ from nightproof.views.listing import RunPage
 from nightproof.views.timeline import LogPage
 from nightproof.views.timeline import log as log_page
 from nightproof.views.witness import WitnessView
+from nightproof.web.api.aside import aside
 from nightproof.web.api.parameters import Id, JobName, Moment, RunName, Seq, text
 from nightproof.web.site import Site
 
@@ -69,7 +70,11 @@ async def run(site: Site, run: RunName) -> documents.Run:
 
     A run is named by its name or by a unique beginning of it, everywhere.
     """
-    return await documents.run(site.journal, await _row(site, run), site.settings)
+    row = await _row(site, run)
+    document: documents.Run = await aside(
+        site, row, lambda reader: documents.run(reader, row, site.settings)
+    )
+    return document
 
 
 async def steps(
@@ -138,7 +143,11 @@ async def log(
 
     `steps` has what it did besides.
     """
-    return await documents.log(site.journal, await _row(site, run), steps=False, limit=limit)
+    row = await _row(site, run)
+    document: documents.Log = await aside(
+        site, row, lambda reader: documents.log(reader, row, steps=False, limit=limit)
+    )
+    return document
 
 
 async def history(
@@ -176,9 +185,14 @@ async def timeline(site: Site, run: RunName) -> parts.Timeline:
     return await parts.timeline(site.journal, await _row(site, run))
 
 
-async def run_effects(site: Site, run: RunName) -> parts.RunEffects:
-    """The effects of a run, oldest first."""
-    return await parts.effects(site.journal, await _row(site, run))
+async def run_effects(
+    site: Site,
+    run: RunName,
+    skip: Annotated[int, Field(ge=0, le=10**9, description="Leave out so many: `next`.")] = 0,
+    limit: Annotated[int, Field(ge=1, le=1000, description="At most so many.")] = 100,
+) -> parts.RunEffects:
+    """The effects of a run, the newest first."""
+    return await parts.effects(site.journal, await _row(site, run), skip, limit)
 
 
 async def artifacts(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from typing import Any
 from urllib.parse import parse_qsl, unquote
 
@@ -12,7 +11,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from nightproof.errors import NightproofError
-from nightproof.views.documents import plain
+from nightproof.web.api.aside import Written, written
 from nightproof.web.api.description import description
 from nightproof.web.api.endpoint import Unfit
 from nightproof.web.api.problems import Later, problem, refused
@@ -46,7 +45,7 @@ async def _answer(request: Request) -> Response:
             continue
         try:
             arguments = endpoint.read(path, query)
-            return _json(plain(await endpoint.answer(request, arguments)))
+            return _json(await endpoint.answer(request, arguments))
         except Unfit as error:
             return problem(422, str(error), f"/api/docs#{endpoint.name} says what is taken.")
         except Later as later:
@@ -69,8 +68,5 @@ def _query(request: Request) -> list[tuple[str, str]]:
 
 
 def _json(document: Any) -> Response:
-    try:
-        body = json.dumps(document, ensure_ascii=False, allow_nan=False).encode()
-    except UnicodeEncodeError:  # half a character, in what somebody has recorded
-        body = json.dumps(document, allow_nan=False).encode()
-    return Response(body, media_type="application/json")
+    made = document if isinstance(document, Written) else written(document)
+    return Response(made.body, media_type="application/json")
