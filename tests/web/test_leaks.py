@@ -1,0 +1,46 @@
+"""What must not leave the dashboard: to a stranger, or into the arguments of a process."""
+
+import asyncio
+from collections.abc import Iterator
+from typing import Any
+
+import httpx2
+import pytest
+
+from nightproof import app
+from nightproof.views import audit
+from nightproof.web.dashboard import Dashboard
+
+TOKEN = "a-token-of-some-length"
+OUTCOME = "decided by ana"
+
+
+@pytest.fixture
+def locked(own_house: Any) -> Iterator[str]:
+    """The URL of a dashboard with a token, whose trail has one act: number 1."""
+    settings = own_house.settings()
+
+    async def note() -> int:
+        journal = app.open_journal(settings)
+        number = await journal.audit(audit.intent("ana@desk", "cancel", "r-1", "nightproof x"))
+        await journal.audited(number, 0, OUTCOME)
+        await journal.close()
+        return number
+
+    assert asyncio.run(note()) == 1
+    made = Dashboard(settings, print, token=TOKEN)
+    yield f"http://127.0.0.1:{made.start('127.0.0.1', 0)}"
+    made.stop()
+
+
+@pytest.mark.parametrize("path", ["/login", "/%6cogin", "/static/none", "/healthz", "/none"])
+def test_a_stranger_is_not_told_what_people_did(locked: str, path: str):
+    """``told=`` shows an act of the trail to those only who have signed in."""
+    answer = httpx2.get(f"{locked}{path}?told=1", timeout=30)
+    assert OUTCOME not in answer.text
+    assert "ana@desk" not in answer.text
+    with httpx2.Client(base_url=locked, timeout=30) as one:
+        page = one.get("/login").text
+        field = page.partition('name="csrf" value="')[2].partition('"')[0]
+        assert one.post("/login", data={"csrf": field, "token": TOKEN}).status_code == 303
+        assert OUTCOME in one.get("/runs?told=1").text
