@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from nightproof.journal.incidents import Checkpoint, IncidentRow
     from nightproof.journal.listing import AuditRow, EffectFilter, JobRow, RunGroup, SpanRow
     from nightproof.journal.schedules import FireRow, ScheduleRow
-    from nightproof.model.states import EffectState
 
 
 class Reader(QuotaReader, Protocol):
@@ -124,10 +123,6 @@ class Reader(QuotaReader, Protocol):
 
     async def ledger(self, want: EffectFilter) -> list[EffectRow]:
         """Effects of all runs, newest first."""
-        ...
-
-    async def effect_counts(self) -> dict[EffectState, int]:
-        """How many effects there are in each state."""
         ...
 
     async def delivered(self, digest: str, limit: int = 50) -> list[Entry]:

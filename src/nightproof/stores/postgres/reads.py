@@ -164,11 +164,6 @@ class PostgresReader:
         """See :class:`nightproof.journal.protocol.Reader`."""
         return [effect_row(row) for row in await listing.ledger(self._session, want)]
 
-    async def effect_counts(self) -> dict[EffectState, int]:
-        """See :class:`nightproof.journal.protocol.Reader`."""
-        rows = await self._rows("SELECT state, count(*) FROM effect GROUP BY state")
-        return {EffectState(state): count for state, count in rows}
-
     async def delivered(self, digest: str, limit: int = 50) -> list[Entry]:
         """See :class:`nightproof.journal.protocol.Reader`."""
         return await listing.delivered(self._session, digest, limit)

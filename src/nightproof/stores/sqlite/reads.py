@@ -180,11 +180,6 @@ class SqliteReader:
         sql, values = listing.ledger(want, self._version)
         return [effect_row(row) for row in self._all(sql, *values)]
 
-    async def effect_counts(self) -> dict[EffectState, int]:
-        """See :class:`nightproof.journal.protocol.Reader`."""
-        rows = self._all("SELECT state, count(*) FROM effect GROUP BY state")
-        return {EffectState(state): count for state, count in rows}
-
     async def delivered(self, digest: str, limit: int = 50) -> list[Entry]:
         """See :class:`nightproof.journal.protocol.Reader`."""
         from nightproof.stores.sqlite import listing
