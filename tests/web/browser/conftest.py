@@ -85,9 +85,9 @@ class Visitor:
         ]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """The browser, once for a session."""
+    """The browser; while it is there, a test cannot call `asyncio.run`."""
     if CHROMIUM is None:
         if os.environ.get(REQUIRED):
             pytest.fail("there is no chromium, and this machine is meant to have one")
