@@ -13,7 +13,7 @@ from nightproof.journal.protocol import Reader
 from nightproof.journal.records import RunFilter, RunRow, run_name
 from nightproof.model.states import Kind, RunStatus
 from nightproof.views.runs import RunView, open_run, view
-from nightproof.views.values import iso, parsed
+from nightproof.views.values import iso, parsed, whole
 
 ENDED = (RunStatus.COMPLETED, RunStatus.FAILED)
 REPLICATE, BEFORE, ORIGINAL = "replicate", "before", "original"
@@ -104,8 +104,8 @@ async def comparable(reader: Reader, a: str, b: str) -> tuple[RunRow, RunRow]:
 
     Raises NotFound where one is not there, UsageError where both are the same.
     """
-    one = await open_run(reader, a)
-    two = await other(reader, one, b)
+    one = await open_run(reader, whole(a))
+    two = await other(reader, one, whole(b))
     if one.id == two.id:
         raise UsageError(f"{one.name} is compared with itself", "Choose another run beside it.")
     return one, two

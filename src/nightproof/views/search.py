@@ -20,7 +20,7 @@ from nightproof.model import clock
 from nightproof.model.states import Kind, RunStatus
 from nightproof.views.effects import EffectView, effect_view
 from nightproof.views.runs import RunView, view
-from nightproof.views.values import iso, parsed
+from nightproof.views.values import iso, parsed, whole
 
 SECONDS = 0.15
 """So long a search looks back at a time."""
@@ -126,7 +126,7 @@ async def search(
     Where it is written like ``field=value``, contracts are searched instead of items; in
     quotes it is a text. Names of runs and effects are looked for first.
     """
-    text = query[:LONGEST].strip()
+    text = whole(query[:LONGEST]).strip()
     found = SearchView(query)
     if not text:
         return found
@@ -159,7 +159,7 @@ class _Wanted(NamedTuple):
         shape = _FIELD.fullmatch(text)
         if len(text) > 2 and text[0] == text[-1] == '"':
             text = text[1:-1]
-        escaped = json.dumps(text, ensure_ascii=False)[1:-1].encode("utf-8", "surrogatepass")
+        escaped = json.dumps(text, ensure_ascii=False)[1:-1].encode()
         if shape is None:
             return cls(text, escaped, (), "")
         path = tuple(one for one in re.split(r"[.\[\]]+", shape[1]) if one)

@@ -33,3 +33,8 @@ def preview(data: bytes | None, limit: int = PREVIEW) -> str:
     # A character takes at most four bytes; a megabyte is not decoded for its beginning.
     text = " ".join(data[: limit * 4 + 4].decode("utf-8", "replace").split())
     return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def whole(text: str) -> str:
+    """A text that every store can look for: half of a surrogate pair is in none."""
+    return text.encode("utf-8", "surrogatepass").decode("utf-8", "replace")

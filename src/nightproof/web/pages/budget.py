@@ -12,6 +12,7 @@ from starlette.routing import BaseRoute, Route
 from nightproof.drift.statistics import TARGET
 from nightproof.errors import NotFound
 from nightproof.views.budgets import BudgetPoint, has_runs, over_time
+from nightproof.views.values import whole
 from nightproof.web.comparing import comparisons
 from nightproof.web.pages.drift import run_command
 from nightproof.web.rendering import page, param
@@ -48,7 +49,7 @@ def chart(points: list[BudgetPoint]) -> dict[str, Any]:
 
 async def budget(request: Request) -> Response:
     """The budget of one job."""
-    job = param(request, "job")
+    job = whole(param(request, "job"))
     latest = request.query_params.get("latest") == "1"
     reader = site_of(request).journal
     if not await has_runs(reader, job):

@@ -23,6 +23,7 @@ from nightproof.views.pairs import (
     newest_pairs,
 )
 from nightproof.views.runs import open_run
+from nightproof.views.values import whole
 from nightproof.web.comparing import Answer, comparisons
 from nightproof.web.diffing import Line, Piece, Words, side_by_side
 from nightproof.web.nights import memory_of
@@ -155,13 +156,13 @@ async def drift(request: Request) -> Response:
     """Two runs beside each other, or a choice of them."""
     a, b, job = (request.query_params.get(side, "").strip() for side in ("a", "b", "job"))
     if job and not a:
-        a, b = await last_nights(site_of(request).journal, job)
+        a, b = await last_nights(site_of(request).journal, whole(job))
     if not a:
         return await _start(request, b)
     site = site_of(request)
     try:
         if not b:
-            return await _choice(request, await open_run(site.journal, a))
+            return await _choice(request, await open_run(site.journal, whole(a)))
         one, two = await comparable(site.journal, a, b)
     except NightproofError as error:
         status = 404 if isinstance(error, NotFound) else 400
