@@ -219,6 +219,7 @@ async def _look_back(
         for row in rows:
             start = place.seq if place is not None and row.id == place.run else -1
             found.back_to = iso(row.created)
+            await clock.turn()  # others may be waiting for an answer
             seq = None
             if start < 0 and row.id < named and (want.text in row.name or want.text in row.job):
                 found.runs.append(view(row))
@@ -254,6 +255,7 @@ async def _items(
             after = page[-1].seq if len(page) == _PAGE else to
         if clock.perf() > until and after < last and not hits:
             return after
+        await clock.turn()
     if hits:
         codes = await reader.codes({entry.code for entry, _ in hits if entry.code})
         for entry, key in hits[:_OF_A_RUN]:
