@@ -483,9 +483,9 @@ def test_an_answer_that_nobody_reads(house: Any, monkeypatch: pytest.MonkeyPatch
 
 @pytest.mark.parametrize(
     "text",
-    ["\x00\xff\r\n\r\n", "GET /" + "a" * 200_000, "GET / HTTP/1.1\r\n\r\n", "G\r\n\r\n",
+    ["\x00\xff\r\n\r\n", "GET /" + "a" * 1_000_000, "GET / HTTP/1.1\r\n\r\n", "G\r\n\r\n",
      "GET / HTTP/1.1\r\nHost: localhost\r\nHost: localhost\r\n\r\n",
-     "GET / HTTP/1.1\r\nHost: localhost\r\nX: " + "a" * 200_000 + "\r\n\r\n",
+     "GET / HTTP/1.1\r\nHost: localhost\r\nX: " + "a" * 1_000_000 + "\r\n\r\n",
      "POST /logout HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n",
      "GET http://evil.example/ HTTP/1.1\r\nHost: evil.example\r\n\r\n"],
 )  # fmt: skip
@@ -496,7 +496,7 @@ def test_what_is_no_request(dashboard: Any, text: str):
         try:
             line.sendall(text.encode("latin-1"))
             answer = line.makefile("rb").readline()
-        except ConnectionResetError:
+        except ConnectionError:
             answer = b""
     assert answer == b"" or answer.split()[1][:1] == b"4"
     assert dashboard.get("/healthz").status_code == 200
