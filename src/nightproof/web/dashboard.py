@@ -27,6 +27,8 @@ from nightproof.web.site import Site
 
 LEAVE_SECONDS = 2
 """How long answers under way may take once it stops."""
+BLOBS_SECONDS = 2.0
+"""How long a page waits for a blob store that is out of reach, and so the end for its pages."""
 HEAD_BYTES = 128 * 1024
 """Of a request's first line and headers: a run's name may be long, and is quoted twice."""
 
@@ -98,7 +100,7 @@ class Dashboard:
             journal = app.open_journal(self._settings)
             commands = Commands(self._say, self._store)
             site = Site(
-                self._settings, journal, app.open_blobs(self._settings), commands, self._server,
+                self._settings, journal, app.open_blobs(self._settings, BLOBS_SECONDS), commands, self._server,
                 access, self._watcher,
             )  # fmt: skip
             for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
@@ -160,7 +162,8 @@ def _listener(host: str, port: int) -> socket.socket:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         # A browser that is given "localhost" tries IPv4 in any case.
         family, *_, address = min(found, key=lambda one: one[0] is not socket.AF_INET)
-        return socket.create_server(address[:2], family=family, dualstack_ipv6=address[0] == "::")
+        both = address[0] == "::" and socket.has_dualstack_ipv6()
+        return socket.create_server(address, family=family, dualstack_ipv6=both)
     except (OSError, OverflowError, UnicodeError) as error:
         raise ConfigError(
             f"cannot listen on {host}:{port}: {error}",
