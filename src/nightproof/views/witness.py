@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +10,7 @@ from nightproof.blobs.protocol import Blobs
 from nightproof.errors import NotFound
 from nightproof.journal.protocol import Reader
 from nightproof.journal.records import RunRow
-from nightproof.provenance.witness import BLIND, Read, words
+from nightproof.provenance.witness import BLIND, Read, Witnessed, words
 from nightproof.provenance.witness import witnessed as read_all
 
 
@@ -63,6 +64,11 @@ async def witness(reader: Reader, blobs: Blobs, row: RunRow) -> WitnessView:
             f"it is not on record what run {row.name} read",
             "The setting witness was off, an older nightproof made it, or it died at once.",
         )
+    # Tens of thousands of reads take a second, in which a page's loop goes on.
+    return await asyncio.to_thread(_together, row.name, found)
+
+
+def _together(run: str, found: Witnessed) -> WitnessView:
     groups: dict[tuple[Any, ...], list[Read]] = {}
     for read in found.reads:
         key = (read.what, read.name, read.step, read.digest, read.size, read.by, read.declared)
@@ -70,7 +76,7 @@ async def witness(reader: Reader, blobs: Blobs, row: RunRow) -> WitnessView:
     reads = [_view(each) for each in groups.values()]
     reads.sort(key=lambda one: (not one.undeclared, one.what, one.name))
     return WitnessView(
-        run=row.name,
+        run=run,
         levels={str(number): level for number, level in sorted(found.levels.items())},
         undeclared=len({(read.what, read.name) for read in reads if read.undeclared}),
         reads=reads,
@@ -81,6 +87,7 @@ async def witness(reader: Reader, blobs: Blobs, row: RunRow) -> WitnessView:
 
 def _view(group: list[Read]) -> ReadView:
     one = group[0]
+    dataset = words.dataset_of(one) if one.undeclared else ""
     return ReadView(
         what=one.what,
         name=one.name,
@@ -92,8 +99,8 @@ def _view(group: list[Read]) -> ReadView:
         by=one.by,
         declared=one.declared,
         undeclared=one.undeclared,
-        declare=words.remedy(one) if one.undeclared else "",
-        dataset=words.dataset_of(one) if one.undeclared else "",
+        declare=words.remedy(one, dataset) if one.undeclared else "",
+        dataset=dataset,
         kept=next((read.kept for read in group if read.kept), None),
         attempts=sorted({read.attempt for read in group}),
     )

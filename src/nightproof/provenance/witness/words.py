@@ -23,10 +23,13 @@ def who(read: Read) -> str:
     return f"step '{read.step}'" if read.step else "the job's body"
 
 
-def remedy(read: Read) -> str:
-    """What to write so that one undeclared read is declared."""
+def remedy(read: Read, dataset: str | None = None) -> str:
+    """What to write so that one undeclared read is declared.
+
+    `dataset` is what :func:`dataset_of` gives, where that is known already.
+    """
     setting = "the setting " + settings([read])[0]
-    dataset = dataset_of(read)
+    dataset = dataset_of(read) if dataset is None else dataset
     return f"a Dataset in the contract: {dataset}, or {setting}" if dataset else setting
 
 

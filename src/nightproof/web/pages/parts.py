@@ -24,6 +24,7 @@ from nightproof.web.site import site_of
 ROWS = 200
 KEPT = 64
 """Of so many runs what their events say is kept: a page that is live asks again and again."""
+KEPT_READS = 4
 _LARGEST_CONTRACT = 1 << 20
 
 
@@ -82,14 +83,14 @@ def _counts(found: EnvironmentView) -> dict[str, int]:
 
 async def reads(request: Request) -> Response:
     """``/runs/R/reads``."""
-    site, row = site_of(request), await _row(request)
+    row = await _row(request)
     query = request.query_params
     sought, which = query.get("q", "")[:200], query.get("all", "")
     skip = whole_number(query.get("skip", ""))
     found: WitnessView | None = None
     trouble = ""
     try:
-        found = await witness(site.journal, site.blobs, row)
+        found = await _witness(request, row)
     except NotFound as error:
         trouble = error.message
     except BlobError as error:
@@ -117,6 +118,20 @@ async def cost(request: Request) -> Response:
 
 async def _row(request: Request) -> RunRow:
     return await open_run(site_of(request).journal, param(request, "run"))
+
+
+async def _witness(request: Request, row: RunRow) -> WitnessView:
+    """The reads of a run; kept as long as nothing happens to it, since they may be very many."""
+    site, state = site_of(request), request.app.state
+    if not hasattr(state, "witnessed"):
+        state.witnessed = OrderedDict()
+    kept: OrderedDict[tuple[object, ...], WitnessView] = state.witnessed
+    key = (row.name, row.created, row.updated, row.status, row.attempts)
+    if row.finished is None or key not in kept:
+        kept[key] = await witness(site.journal, site.blobs, row)
+        while len(kept) > KEPT_READS:
+            kept.popitem(last=False)
+    return kept[key]
 
 
 def _noted(request: Request, row: RunRow) -> Noted:
