@@ -2,12 +2,15 @@
 
 import asyncio
 import re
+import sqlite3
+from contextlib import closing
 from typing import Any
 
 import pytest
 
 from nightproof import app
 from nightproof.journal.listing import AuditRow, EffectFilter
+from nightproof.model import clock, identity
 from nightproof.model.states import EffectState
 from nightproof.views.ledger import ledger
 from nightproof.views.quotas import QuotaView, UseView
@@ -72,6 +75,34 @@ def test_an_effect_that_a_live_run_tries_is_not_to_be_decided(house: Any, monkey
     want = EffectFilter(states=(EffectState.FAILED, EffectState.INTENDED))
     found = asyncio.run(ledger(app.open_reader(house.settings()), want))
     assert [(one.undecided, one.standing) for one in found.effects] == [(False, "running")]
+
+
+def test_everything_says_the_same_of_a_live_intention(own_house: Any, serving: Any):
+    """Ledger, page and API of a run: while its process lives nothing of it is in doubt."""
+    run = own_house.runs["held"]
+    ours = serving(own_house)
+
+    def undecided() -> list[bool]:
+        found = [
+            *ours.get(f"/api/runs/{run}").json()["effects"],
+            *ours.get(f"/api/runs/{run}/effects").json()["effects"],
+            *(one for one in ours.get("/api/effects").json()["effects"] if one["run"] == run),
+        ]
+        return [one["undecided"] for one in found]
+
+    assert undecided() == [True, True, True]
+    here, now = identity.here(), clock.now_ms()
+    with closing(sqlite3.connect(own_house.folder / ".nightproof" / "journal.db")) as db, db:
+        db.execute(
+            "UPDATE run SET status = 'running', owner_host = ?, owner_pid = ?, owner_started = ?, "
+            "beat = ?, lease_until = ? WHERE name = ?",
+            (here.host, here.pid, here.started, now, now + 60_000, run),
+        )
+    page = ours.get(f"/runs/{run}").text
+    assert "being tried" in page
+    assert "in doubt" not in page
+    assert "/act/resolve" not in page
+    assert undecided() == [False, False, False]
 
 
 def test_quotas_show_what_is_used(dashboard: Any):

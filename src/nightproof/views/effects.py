@@ -13,7 +13,10 @@ from nightproof.views.values import iso, parsed, preview
 
 @dataclass(frozen=True, slots=True)
 class EffectView:
-    """One effect in the ledger; `undecided` where a person may have to decide."""
+    """One effect in the ledger; `undecided` where a person may have to decide.
+
+    While a process works on the run, what is not done yet is still being tried.
+    """
 
     key: str
     effect: str
@@ -27,13 +30,13 @@ class EffectView:
     undecided: bool
 
 
-async def effects(reader: Reader, run: RunRow | None = None) -> list[EffectView]:
-    """The effects of a run, or of the whole store, oldest first."""
-    return [effect_view(row) for row in await reader.effects(None if run is None else run.id)]
+async def effects(reader: Reader, run: RunRow, *, tried: bool) -> list[EffectView]:
+    """The effects of a run, oldest first; `tried` while a process works on it."""
+    return [effect_view(row, tried=tried) for row in await reader.effects(run.id)]
 
 
-def effect_view(row: EffectRow) -> EffectView:
-    """A row of the ledger as it is listed."""
+def effect_view(row: EffectRow, *, tried: bool = False) -> EffectView:
+    """A row of the ledger as it is listed; `tried` while a process works on its run."""
     return EffectView(
         key=row.key,
         effect=row.name,
@@ -44,5 +47,5 @@ def effect_view(row: EffectRow) -> EffectView:
         inputs=parsed(row.inputs),
         output=preview(row.output),
         error=row.error,
-        undecided=row.state in (EffectState.INTENDED, EffectState.FAILED),
+        undecided=not tried and row.state in (EffectState.INTENDED, EffectState.FAILED),
     )

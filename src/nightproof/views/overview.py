@@ -114,7 +114,7 @@ async def overview(reader: Reader, row: RunRow) -> Overview:
         course=await drawn(reader, row, recent, spans, events, acts),
         attempts=[attempt(one, row) for one in recent],
         failures=await _failures(reader, row, there),
-        effects=[effect_view(one) for one in effects],
+        effects=[effect_view(one, tried=word(shown) == "running") for one in effects],
         children=[view(one) for one in children[:CHILDREN]],
         parent=await _parent(reader, row),
         same=await _same(reader, row),

@@ -157,7 +157,7 @@ async def summary(reader: Reader, row: RunRow) -> RunSummary:
             artifacts[note["path"]] = note
     for path, note in artifacts.items():
         note["manifest"] = manifest_of(path, note["sha256"], told.manifests, set(artifacts))
-    ledger = await effects(reader, row)
+    ledger = await effects(reader, row, tried=word(view(row)) == "running")
     attempts = await reader.attempts(row.id)
     error = parsed(row.error)
     shown = view(row)

@@ -14,6 +14,7 @@ from nightproof.views.course import Course
 from nightproof.views.course import course as course_of
 from nightproof.views.effects import effect_view
 from nightproof.views.grid import ItemWhole
+from nightproof.views.runs import view, word
 from nightproof.views.steps import learn, name_of
 
 
@@ -31,7 +32,9 @@ async def effects(reader: Reader, row: RunRow, skip: int, limit: int) -> RunEffe
     """The effects of a run."""
     rows = await reader.ledger(EffectFilter(run=row.id, skip=skip, limit=limit + 1))
     more = skip + limit if len(rows) > limit else None
-    return RunEffects(row.name, [effect_view(one) for one in rows[:limit]], more)
+    tried = word(view(row)) == "running"
+    shown = [effect_view(one, tried=tried) for one in rows[:limit]]
+    return RunEffects(row.name, shown, more)
 
 
 @dataclass(frozen=True, slots=True)

@@ -199,7 +199,10 @@ async def search(
     ],
     after: Annotated[
         str | None,
-        Field(pattern=r"^[0-9]{1,18}\.[0-9]{1,18}$", description="Go on further back: `next`."),
+        Field(
+            pattern=r"^[0-9]{1,18}\.[0-9]{1,18}\.[0-9]{1,18}$",
+            description="Go on further back: `next`.",
+        ),
     ] = None,
 ) -> SearchView:
     """Runs, items, effects, contracts and delivered files, the newest first.
