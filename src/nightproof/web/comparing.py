@@ -11,9 +11,9 @@ import asyncio
 import json
 import os
 import shlex
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from starlette.requests import Request
@@ -38,7 +38,7 @@ SMALL = 1 << 18
 """Bytes of a file that is compared at once."""
 FEW = 40
 """Runs of a job that are compared at once at most."""
-KEPT = 200
+KEPT = 50
 WAITING = 8
 """Long comparisons that may wait for one another."""
 PATIENCE_SECONDS = 0.15
@@ -104,9 +104,11 @@ class Comparisons:
         rows = await journal.runs(RunFilter(job=job, status=budgets.ENDED, limit=-1, brief=True))
         newest = max((row.updated for row in rows), default=0)
         key = ("budget", job, str(latest), str(len(rows)), str(newest))
+        contracts = Counter(row.digest for row in rows)
+        repeated = [row for row in rows if contracts[row.digest] > 1]
 
         async def now(reader: Reader) -> dict[str, Any] | None:
-            if len(rows) > FEW or await _length(reader, rows) > SHORT:
+            if len(repeated) > FEW or await _length(reader, repeated) > SHORT:
                 return None
             whole = await budgets.ended(reader, job)
             rules = await _named(reader, whole[0])
@@ -130,17 +132,19 @@ class Comparisons:
         if known is not None and (not known[1].error or _since(known[0]) < FORGOTTEN_SECONDS):
             self._done.move_to_end(key)
             return known[1]
+        begun = clock.monotonic()
         if key not in self._under_way:
-            begun = clock.monotonic()
             try:
                 found = await now(self._site.journal)
             except NightproofError as error:
                 return self._keep(key, Answer(None, error.message, error.hint, _since(begun)))
             if found is not None:
                 return self._keep(key, Answer(found, seconds=_since(begun)))
+        if key not in self._under_way:  # by whoever asked meanwhile
             if len(self._under_way) >= WAITING:
                 return Answer(None, *BUSY)
-            self._under_way[key] = begun, asyncio.create_task(self._ask(key, words, begun))
+            task = asyncio.create_task(self._ask(key, words, begun))
+            self._under_way[key] = begun, task
         begun, task = self._under_way[key]
         await asyncio.wait([task], timeout=PATIENCE_SECONDS)
         return self._done[key][1] if key in self._done else Answer(seconds=_since(begun))
@@ -160,8 +164,7 @@ class Comparisons:
             answer = Answer(None, f"no process could be started: {error.strerror}", "Look again.")
         finally:
             self._under_way.pop(key, None)
-            made = Answer(answer.document, answer.error, answer.hint, _since(begun))
-            self._keep(key, made)
+            self._keep(key, replace(answer, seconds=_since(begun)))
 
 
 def comparisons(request: Request) -> Comparisons:
