@@ -41,7 +41,10 @@ def printed(house: Any, *words: str) -> Any:
         contextlib.chdir(house.folder),
         contextlib.redirect_stdout(out),
     ):
-        main([*words, "--json"])
+        # In a thread: a browser's fixture may keep an event loop in this one.
+        command = threading.Thread(target=main, args=([*words, "--json"],))
+        command.start()
+        command.join()
     return json.loads(out.getvalue())
 
 
