@@ -7,9 +7,13 @@ from typing import Any
 import httpx2
 import pytest
 
-from nightproof import app
+from nightproof import app, config
+from nightproof.serving.children import Children, Ended, How
 from nightproof.views import audit
+from nightproof.web.acting import Plan, carry_out
+from nightproof.web.commands import Commands
 from nightproof.web.dashboard import Dashboard
+from nightproof.web.site import Site
 
 TOKEN = "a-token-of-some-length"
 OUTCOME = "decided by ana"
@@ -44,3 +48,33 @@ def test_a_stranger_is_not_told_what_people_did(locked: str, path: str):
         field = page.partition('name="csrf" value="')[2].partition('"')[0]
         assert one.post("/login", data={"csrf": field, "token": TOKEN}).status_code == 303
         assert OUTCOME in one.get("/runs?told=1").text
+
+
+def test_a_command_is_told_of_the_store_where_nobody_else_looks(
+    own_house: Any, monkeypatch: pytest.MonkeyPatch
+):
+    """A URL may hold a password: it is in no argument, and means the same in any folder."""
+    started: list[tuple[list[str], How]] = []
+
+    def start(self: Children, key: str, label: str, words: list[str], how: How) -> None:
+        started.append((words, how))
+        ended = Ended(key, label, 0, {}, 0.0)
+        asyncio.get_running_loop().call_soon(self._ended, ended)
+
+    monkeypatch.setattr(Children, "start", start)
+    monkeypatch.chdir(own_house.folder)
+    settings = config.Settings(store="sqlite:///.nightproof/journal.db")
+    plan = Plan("cancel", "r-1", ("cancel", "--", "r-1"), "/runs/r-1", folder="/")
+
+    async def act() -> None:
+        journal = app.open_journal(settings)
+        site = Site(settings, journal, app.open_blobs(settings), Commands(print))
+        await carry_out(site, plan, "ana")
+        await site.commands.close()
+        await journal.close()
+
+    asyncio.run(act())
+    [(words, how)] = started
+    assert words == ["cancel", "--json", "--", "r-1"]
+    file = own_house.folder / ".nightproof" / "journal.db"
+    assert how.environ["NIGHTPROOF_STORE"] == f"sqlite:///{file}"

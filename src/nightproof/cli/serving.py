@@ -70,9 +70,7 @@ async def _serve(
     try:
         await app.boot(journal, "serve")
         await server.load()
-        dashboard = (
-            None if at is None else _dashboard(settings, say, server, session.store, token, watcher)
-        )
+        dashboard = None if at is None else _dashboard(settings, say, server, token, watcher)
         _heed_signals(server, source, dashboard)
         _introduce(server)
         if at is None:
@@ -101,7 +99,6 @@ def _dashboard(
     settings: Settings,
     say: Callable[[str], None],
     server: Server,
-    store: str | None,
     token: str,
     watcher: Watcher,
 ) -> Dashboard | None:
@@ -111,7 +108,7 @@ def _dashboard(
         return None
     from nightproof.web.dashboard import Dashboard  # heavy, and not everybody has it
 
-    return Dashboard(settings, say, server, store, token, watcher)
+    return Dashboard(settings, say, server, token, watcher)
 
 
 def _introduce(server: Server) -> None:

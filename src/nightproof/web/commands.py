@@ -15,11 +15,10 @@ _REMEMBERED = 10_000
 
 
 class Commands:
-    """Commands under way; `store` is given to those that are not to find it by themselves."""
+    """Commands under way."""
 
-    def __init__(self, say: Callable[[str], None], store: str | None = None) -> None:
+    def __init__(self, say: Callable[[str], None]) -> None:
         self._say = say
-        self._store = ["--store", store] if store else []
         self._waiting: dict[str, asyncio.Future[Ended]] = {}
         self._children = Children(say, self._ended)
         self._following: set[asyncio.Task[None]] = set()
@@ -32,15 +31,10 @@ class Commands:
     def start(
         self, key: str, label: str, words: Sequence[str], how: How | None = None
     ) -> asyncio.Future[Ended]:
-        """Start ``nightproof WORDS``; with the same `key` it is joined while it runs.
-
-        Options go before the first positional word: give positional words behind ``--``.
-        """
+        """Start ``nightproof WORDS``; with the same `key` it is joined while it runs."""
         if key not in self._waiting:
             self._waiting[key] = asyncio.get_running_loop().create_future()
-            at = words.index("--") if "--" in words else len(words)
-            given = [*words[:at], *self._store, *words[at:]]
-            self._children.start(key, label, given, how)
+            self._children.start(key, label, words, how)
         return self._waiting[key]
 
     def follow(self, concluding: Coroutine[Any, Any, None]) -> asyncio.Task[None]:

@@ -45,14 +45,12 @@ class Dashboard:
         settings: Settings,
         say: Callable[[str], None],
         server: Server | None = None,
-        store: str | None = None,
         token: str | None = None,
         watcher: Watcher | None = None,
     ) -> None:
         self._settings = settings
         self._say = say
         self._server = server
-        self._store = store
         self._watcher = watcher
         self.url = ""
         """Where it listens, for people; "" where it could not begin, and has said why."""
@@ -98,7 +96,7 @@ class Dashboard:
         try:
             self._loop = asyncio.get_running_loop()
             journal = app.open_journal(self._settings)
-            commands = Commands(self._say, self._store)
+            commands = Commands(self._say)
             site = Site(
                 self._settings, journal, app.open_blobs(self._settings, BLOBS_SECONDS), commands, self._server,
                 access, self._watcher,
