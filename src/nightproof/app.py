@@ -203,14 +203,18 @@ def blobs_folder(settings: Settings) -> Path | None:
     return Path(f"/{rest.lstrip('/')}") if scheme == "file" else None
 
 
-def open_blobs(settings: Settings) -> Blobs:
-    """The blob store that the settings name. Raises ConfigError for a URL that names none."""
+def open_blobs(settings: Settings, patience: float | None = None) -> Blobs:
+    """The blob store that the settings name. Raises ConfigError for a URL that names none.
+
+    `patience` is how long (seconds) one that is out of reach is asked again; by default as
+    long as a run can wait.
+    """
     folder = blobs_folder(settings)
     if folder is not None:
         return FileBlobs(folder)
     from nightproof.stores.objects import ObjectBlobs  # what is in files needs none of it
 
-    blobs = ObjectBlobs(settings.blobs)
+    blobs = ObjectBlobs(settings.blobs, patience=patience)
     if importlib.util.find_spec("obstore") is None:
         raise ConfigError(
             f"blobs: {blobs.address.shown} needs the package obstore",

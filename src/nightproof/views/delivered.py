@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from nightproof.blobs.protocol import Blobs
-from nightproof.errors import BlobError, NotFound
+from nightproof.errors import BlobError, NotFound, StoreError
 
 LARGEST = 8 << 30
 """Bytes; a larger file is not read."""
@@ -118,7 +118,7 @@ def kept(blobs: Blobs, blob: str, digest: str, size: int | None, most: int) -> b
         raise Undelivered(GONE, "this file is only in the blob store, and too large to be read")
     try:
         data = blobs.get(blob)
-    except BlobError as error:
+    except (BlobError, StoreError) as error:
         raise Undelivered(GONE, f"this file is not on this machine, and {error.message}") from None
     if sha256(data).hexdigest() != digest:
         raise _changed("its sha256 in the blob store is another")

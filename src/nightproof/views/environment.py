@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nightproof.blobs.protocol import Blobs
-from nightproof.errors import BlobError, NotFound
+from nightproof.errors import BlobError, NotFound, StoreError
 from nightproof.journal.protocol import Reader
 from nightproof.journal.records import RunRow
 from nightproof.model.states import Kind
@@ -131,8 +131,10 @@ async def surroundings(
         try:
             found = read(await asyncio.to_thread(blobs.get, str(noted.snapshots[-1][1]["items"])))
             items = _items(found)
-        except (BlobError, KeyError) as error:
-            lost = error.message if isinstance(error, BlobError) else "its items were not kept"
+        except (BlobError, StoreError) as error:
+            lost = error.message
+        except KeyError:
+            lost = "its items were not kept"
     return EnvironmentView(
         run=row.name,
         snapshots=[_snapshot(at, note) for at, note in noted.snapshots],

@@ -10,7 +10,7 @@ from hashlib import sha256
 from typing import Any
 
 from nightproof.blobs.protocol import Blobs
-from nightproof.errors import BlobError, NotFound
+from nightproof.errors import BlobError, NotFound, StoreError
 from nightproof.journal.protocol import Reader
 from nightproof.journal.records import Entry, RunRow, intact
 from nightproof.model.codec import RAW_FORMS
@@ -233,7 +233,7 @@ async def item(reader: Reader, blobs: Blobs, run: RunRow, seq: int, step: str) -
         try:
             size, head = await asyncio.to_thread(_beginning, store, entry.blob)
             digest = entry.blob
-        except BlobError as error:
+        except (BlobError, StoreError) as error:
             missing = error.message
     elif entry.output is None:
         missing = "nothing of its output is kept: the step is secret"

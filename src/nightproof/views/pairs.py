@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nightproof.blobs.protocol import Blobs
-from nightproof.errors import BlobError, NotFound, UsageError
+from nightproof.errors import BlobError, NotFound, StoreError, UsageError
 from nightproof.journal.protocol import Reader
 from nightproof.journal.records import RunFilter, RunRow, run_name
 from nightproof.model.states import Kind, RunStatus
@@ -131,7 +131,7 @@ async def explained(reader: Reader, blobs: Blobs, a: RunRow, b: RunRow) -> Expla
     for at, note in reversed(told):
         try:
             found = json.loads(await asyncio.to_thread(blobs.get, str(note["blob"])))
-        except (BlobError, ValueError, KeyError):
+        except (BlobError, StoreError, ValueError, KeyError):
             continue
         if isinstance(found, dict):
             return Explained(iso(at), found)
