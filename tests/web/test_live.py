@@ -10,10 +10,11 @@ from urllib.parse import quote, urlsplit
 
 import pytest
 
-from nightproof import app
+from nightproof import app, config
 from nightproof.web import live as lives
 from nightproof.web.dashboard import Dashboard
 from nightproof.web.pages import live as pages
+from nightproof.web.site import Site
 
 
 @pytest.fixture
@@ -251,3 +252,54 @@ def test_costly_pages_are_asked_for_less_often():
     for _ in range(50):
         live.took(2.0)
     assert live.pause == lives.MOST_PAUSE_SECONDS
+
+
+class Lagging:
+    """A journal that, like a database, tells of a step only a little later."""
+
+    def __init__(self) -> None:
+        self.told = False
+
+    async def present(self) -> None:
+        """It is there."""
+
+    async def changed(self) -> bool:
+        """As told."""
+        told, self.told = self.told, False
+        return told
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+def test_a_change_between_a_page_and_its_news(monkeypatch: pytest.MonkeyPatch, at_once: bool):
+    """What happens to a run while its page is on its way is heard of, on every store."""
+    marks = {"now": "before"}
+
+    async def mark(journal: Any, run: str) -> str:
+        return marks["now"]
+
+    monkeypatch.setattr(lives.news, "mark", mark)
+    monkeypatch.setattr(pages, "BEAT_SECONDS", 0.05)
+
+    async def hear() -> list[str]:
+        journal = Lagging()
+        live = lives.Live(journal, at_once)
+        seen = live.state  # the page is made
+        marks["now"] = "after"  # the run goes on
+        journal.told = at_once
+        news = pages._news(live, "r", seen, lambda: False)
+        told = [await anext(news) for _ in range(2)]
+        await news.aclose()
+        return told
+
+    assert "id: after" in asyncio.run(hear())[1]
+
+
+def test_every_store_says_whether_it_tells_at_once(house: Any):
+    """A file does; a database server does not."""
+    sites = [
+        Site(config.Settings(store=store), None, None, None)
+        for store in (house.store, "postgresql://nobody@127.0.0.1:1/none")
+    ]
+    assert [site.live.current(lives.Listener("r"), site.live.state, "m") for site in sites] == [
+        True, False,
+    ]  # fmt: skip

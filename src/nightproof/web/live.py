@@ -35,11 +35,13 @@ class Live:
     """Knows whether the journal has changed; `state` names what it has seen of it.
 
     A state means nothing to another process: a page that comes back after a restart is told
-    to look again.
+    to look again. `at_once` says that the journal notices every change when it is asked; a
+    database tells of most of them a little later.
     """
 
-    def __init__(self, journal: Journal) -> None:
+    def __init__(self, journal: Journal, at_once: bool = True) -> None:
         self._journal = journal
+        self._at_once = at_once
         self._epoch = clock.token_hex(6)
         self._count = 0
         self._listeners: set[Listener] = set()
@@ -62,6 +64,14 @@ class Live:
     def state(self) -> str:
         """What was seen last: never newer than what a page reads afterwards."""
         return f"{self._epoch}-{self._count}"
+
+    def current(self, listener: Listener, seen: str, mark: str) -> bool:
+        """Whether nothing has changed since what was `seen`; `mark` is what there is now.
+
+        The mark of a run may be newer than the state: where that may lag behind, a page that
+        only knows the state could hold what was before the mark, and would never hear of it.
+        """
+        return seen == mark or (seen == self.state and (self._at_once or not listener.run))
 
     def poke(self) -> None:
         """Say that the journal has changed: a store may not notice what this process writes."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from starlette.requests import Request
 
+from nightproof import app
 from nightproof.blobs.protocol import Blobs
 from nightproof.config import Settings
 from nightproof.journal.protocol import Journal
@@ -35,7 +36,7 @@ class Site:
 
     def __post_init__(self) -> None:
         self.scraper = Watcher(self.settings, [])
-        self.live = Live(self.journal)
+        self.live = Live(self.journal, not app.places(self.settings.store).server)
 
 
 def site_of(request: Request) -> Site:

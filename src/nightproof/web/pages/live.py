@@ -49,7 +49,7 @@ async def _news(live: Live, run: str, seen: str, over: Callable[[], bool]) -> As
         # In this order: a change between the two is noticed by the second.
         mark = await live.mark(listener)
         await live.look()
-        if seen in (live.state, mark):
+        if live.current(listener, seen, mark):
             listener.seen = mark
         else:
             listener.news.set()
