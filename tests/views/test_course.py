@@ -426,3 +426,19 @@ def test_of_a_secret_nothing_is_shown(night, night_contract):
     items, whole, lines = ask(night, name, look)
     assert [one.missing != "" for one in items] == [True, False]
     assert "correct-horse" not in repr((items, whole, lines))
+
+
+def test_a_map_that_comes_after_very_many_events_has_its_total(night, night_contract, monkeypatch):
+    """The grid knows as much of it as the overview."""
+    monkeypatch.setattr("nightproof.views.course.EVENTS", 3)
+
+    @job
+    async def late(contract: night_contract) -> int:
+        for n in range(9):
+            measure(f"m{n}", n)
+        await enrich.map(range(4))
+        return 1
+
+    name = night.run(late).name
+    seen = ask(night, name, lambda app, row: grids.grid(app.journal, row, "enrich"))
+    assert (seen.done, seen.total) == (4, 4)

@@ -15,6 +15,7 @@ from nightproof.journal.protocol import Reader
 from nightproof.journal.records import Entry, RunRow, intact
 from nightproof.model.codec import RAW_FORMS
 from nightproof.model.states import Kind
+from nightproof.views.course import events_of
 from nightproof.views.steps import (
     DONE,
     ItemView,
@@ -32,7 +33,6 @@ SHOWN = 256 * 1024
 TIMES = 20
 """So many earlier tries of an item are listed, and this many events looked through for them."""
 _LOOKED_AT = 1000
-_EVENTS = 2000
 _KEPT = 16
 
 
@@ -118,10 +118,9 @@ async def grid(reader: Reader, run: RunRow, step: str) -> GridView:
     tally = [row for row in whole if row[1]]
     known = await reader.codes({code for kind, code, _ in tally if kind in (*DONE, Kind.FAILURE)})
     codes = tuple(code for code, row in known.items() if row.name == step)
-    events = []
-    if Kind.EVENT in there:
-        events = await reader.entries(run.id, (Kind.EVENT,), limit=_EVENTS)
-    total = map_totals(events, await reader.attempts(run.id)).get(step)
+    told = sum(count for kind, _, count in whole if kind == Kind.EVENT)
+    events = await events_of(reader, run.id, told)
+    total = map_totals(events.entries, await reader.attempts(run.id)).get(step)
     if not codes and total is None:
         raise NotFound(
             f"run {run.name} has no step '{step}'", "Its overview lists the steps it has."
