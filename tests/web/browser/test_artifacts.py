@@ -147,6 +147,7 @@ def test_pictures_and_drawings_are_seen(parts: Any, visit: Callable[..., Any]):
     assert frame.evaluate("document.images[0].complete")
 
 
+@pytest.mark.drill
 def test_the_parts_are_accessible_on_every_screen(
     parts: Any, dashboard: Any, visit: Callable[..., Any]
 ):

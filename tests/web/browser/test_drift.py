@@ -54,6 +54,7 @@ def test_enter_searches(visit: Any, dashboard: Any):
     page.get_by_role("heading", name="Items").wait_for()
 
 
+@pytest.mark.drill
 @pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 390)])
 def test_no_serious_finding(visit: Any, dashboard: Any, house: Any, scheme: str, width: int):
     """Text and table, found and not found, on a desktop and on a phone."""

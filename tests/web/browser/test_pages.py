@@ -49,7 +49,15 @@ def artifacts(dashboard: Any, run: str) -> list[str]:
     return sorted(set(re.findall(r'href="(/runs/[^"]+/artifacts/\d+)"', listed)))
 
 
-@pytest.mark.parametrize("look", LOOKS)
+@pytest.mark.parametrize(
+    "look",
+    [
+        "light",
+        pytest.param("dark", marks=pytest.mark.drill),
+        pytest.param("phone", marks=pytest.mark.drill),
+    ],
+)
+@pytest.mark.timeout(300)
 def test_every_page(dashboard: Any, visit: Any, look: str):
     """No console message, no request to anywhere else, no serious finding, nothing too wide."""
     visitor = visit(**LOOKS[look])
