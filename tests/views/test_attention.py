@@ -121,6 +121,7 @@ def test_a_run_that_its_process_left_is_interrupted(night, morning, night_contra
     [one] = needs(night)
     assert (one.kind, one.job) == ("interrupted", "main")
     assert one.next == f"nightproof resume {one.run}"
+    assert one.since.startswith("2026-10-15T08:00")
     noted(night, f"stalled:{one.run}", "stalled", "main", one.run)
     assert [one.kind for one in needs(night)] == ["interrupted"]
 

@@ -1,11 +1,13 @@
 """The pages of one run."""
 
+import asyncio
 import json
 import re
 from typing import Any
 
 import pytest
 
+from nightproof import app
 from nightproof.views.course import Band, Bar, Course, Lane, Tick
 from nightproof.web.rendering import url
 from nightproof.web.strip import LANES, Axis, strip
@@ -42,6 +44,21 @@ def test_the_next_step(dashboard: Any, what: str, status: str, said: str, acts: 
     assert f'class="status is-{status}"' in text
     assert said in text
     assert acts <= set(re.findall(r"/act/(\w+)\?", text))
+
+
+def test_a_decision_is_no_longer_asked_for(own_house: Any, serving: Any):
+    """Once it has been made, the run only has to be gone on with."""
+
+    async def decide() -> None:
+        journal = app.open_journal(own_house.settings())
+        await journal.resolve("doubt/x", False, None)
+        await journal.close()
+
+    asyncio.run(decide())
+    text = serving(own_house).get(f"/runs/{own_house.runs['held']}").text
+    assert "It is decided" in text
+    assert "did this effect happen?" not in text
+    assert "until" not in text[text.index("It is decided") : text.index("</dl>")]
 
 
 def test_the_beginning_of_a_name_leads_to_the_run(dashboard: Any):

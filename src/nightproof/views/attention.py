@@ -171,7 +171,7 @@ def _open(rows: Sequence[RunRow], stall: float) -> list[NeedView]:
         signals = [part for part in row.waiting.split("; ") if part.startswith("signal '")]
         if word(shown) == "interrupted":
             note = f"its process on {row.owner.label} is gone" if row.owner else "its process left"
-            found.append(_of(shown, "interrupted", row.beat or row.updated, note, command))
+            found.append(_of(shown, "interrupted", row.updated, note, command))
         elif row.status is RunStatus.PARKED and signals:
             name = signals[0].removeprefix("signal '").removesuffix("'")
             note = f"waits for {row.waiting}"

@@ -22,7 +22,7 @@ from nightproof.views.pairs import (
     last_nights,
     newest_pairs,
 )
-from nightproof.views.runs import open_run
+from nightproof.views.runs import open_run, word
 from nightproof.views.values import whole
 from nightproof.web.comparing import Answer, comparisons
 from nightproof.web.diffing import Line, Piece, Words, side_by_side
@@ -190,7 +190,9 @@ async def _choice(request: Request, row: RunRow) -> Response:
     reader = site_of(request).journal
     near = await beside(reader, row)
     reproduce = run_command("reproduce --times 3", row.name)
-    return page(request, "drift_choice.html", run=view(row), near=near, reproduce=reproduce)
+    return page(
+        request, "drift_choice.html", word=word, run=view(row), near=near, reproduce=reproduce
+    )
 
 
 async def _compared(
