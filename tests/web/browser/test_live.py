@@ -46,6 +46,23 @@ def test_news_wait_while_somebody_types(
     assert page.locator("th", has_text="doubt/news").count() == 0
 
 
+def test_a_page_whose_journal_is_gone_is_not_called_live(
+    own_house: Any, serving: Callable[..., Any], visit: Callable[..., Any]
+):
+    """What is shown stays, and is said to be out of date, until the file is back."""
+    running = serving(own_house)
+    visitor = visit()
+    visitor.expected.append("503")
+    page = visitor.open(running.url + "/effects")
+    page.locator("#live", has_text="live").wait_for()
+    path = own_house.folder / ".nightproof" / "journal.db"
+    path.rename(path.with_name("away.db"))
+    page.locator("#live", has_text="out of date").wait_for()
+    assert page.locator("tr", has_text="nightly/2026-11-21").count()
+    path.with_name("away.db").rename(path)
+    page.locator("#live", has_text="live").wait_for()
+
+
 SERVE = """
 import sys, json
 from nightproof import config

@@ -192,7 +192,7 @@
         draw(true);
         document.dispatchEvent(new CustomEvent("np:shown"));
         if (source?.readyState === EventSource.OPEN) say("", "live");
-      }
+      } else say("away", "out of date");
     } catch { /* the stream notices when the server is back, and asks again */ } finally {
       // A page that takes long is asked for less often.
       setTimeout(() => {
