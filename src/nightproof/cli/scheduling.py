@@ -50,7 +50,8 @@ def declared(texts: Sequence[str]) -> list[Declared]:
         if not here:
             raise UsageError(
                 f"{text} schedules nothing",
-                'Decorate a function with @job.nightly("04:30", tz="Europe/Berlin").',
+                'Decorate a function with @job.nightly("04:30", tz="Europe/Berlin"). '
+                "`nightproof serve` without a target has the dashboard all the same.",
             )
         for one in here:
             one.schedule.times.check()

@@ -44,6 +44,7 @@ def init(folder: Path) -> int:
     print(f"try   {shown}nightproof run job.py contract.json")
     print(f"test  {shown}python -m pytest")
     print(f"drill {shown}nightproof drill job.py contract.json")
+    print(f"look  {shown}nightproof serve   then open http://127.0.0.1:8642")
     print("guide AGENTS.md: four steps for whoever changes the job, a person or a coding agent")
     return 0
 
