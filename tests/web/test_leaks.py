@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import httpx2
@@ -13,6 +14,8 @@ from nightproof.views import audit
 from nightproof.web.acting import Plan, carry_out
 from nightproof.web.commands import Commands
 from nightproof.web.dashboard import Dashboard
+from nightproof.web.pages import health as probes
+from nightproof.web.security.access import Access
 from nightproof.web.site import Site
 
 TOKEN = "a-token-of-some-length"
@@ -37,6 +40,17 @@ def locked(own_house: Any) -> Iterator[str]:
     made.stop()
 
 
+def field(page: str) -> str:
+    """The token of a page's first form."""
+    return page.partition('name="csrf" value="')[2].partition('"')[0]
+
+
+def sign_in(one: httpx2.Client) -> None:
+    """Give the token."""
+    given = {"csrf": field(one.get("/login").text), "token": TOKEN}
+    assert one.post("/login", data=given).status_code == 303
+
+
 @pytest.mark.parametrize("path", ["/login", "/%6cogin", "/static/none", "/healthz", "/none"])
 def test_a_stranger_is_not_told_what_people_did(locked: str, path: str):
     """``told=`` shows an act of the trail to those only who have signed in."""
@@ -44,9 +58,7 @@ def test_a_stranger_is_not_told_what_people_did(locked: str, path: str):
     assert OUTCOME not in answer.text
     assert "ana@desk" not in answer.text
     with httpx2.Client(base_url=locked, timeout=30) as one:
-        page = one.get("/login").text
-        field = page.partition('name="csrf" value="')[2].partition('"')[0]
-        assert one.post("/login", data={"csrf": field, "token": TOKEN}).status_code == 303
+        sign_in(one)
         assert OUTCOME in one.get("/runs?told=1").text
 
 
@@ -78,3 +90,58 @@ def test_a_command_is_told_of_the_store_where_nobody_else_looks(
     assert words == ["cancel", "--json", "--", "r-1"]
     file = own_house.folder / ".nightproof" / "journal.db"
     assert how.environ["NIGHTPROOF_STORE"] == f"sqlite:///{file}"
+
+
+def test_news_end_with_the_session(locked: str):
+    """Whoever signs out hears no more, on any page that is still open."""
+    with (
+        httpx2.Client(base_url=locked, timeout=30) as one,
+        httpx2.Client(base_url=locked, timeout=30, cookies=one.cookies) as other,
+    ):
+        sign_in(one)
+        other.cookies.update(one.cookies)
+        with one.stream("GET", "/live") as stream:
+            lines = stream.iter_lines()
+            assert next(lines).startswith("retry")
+            out = field(other.get("/quotas").text)
+            assert other.post("/logout", data={"csrf": out}).status_code == 303
+            assert "id: over" in list(lines)
+
+
+@pytest.mark.parametrize(("token", "told"), [("", True), (TOKEN, False)])
+def test_a_probe_of_a_stranger_hears_only_how_it_is(
+    house: Any, monkeypatch: pytest.MonkeyPatch, token: str, told: bool
+):
+    """What runs and what does not work is for those who may look."""
+    document = {"status": "failing", "running": ["nightly-1"], "problems": {"store": "password"}}
+    monkeypatch.setattr(probes.numbers, "health", lambda server: (503, document))
+    site = Site(house.settings(), None, None, None, object(), Access(token=token))
+    for signed_in in (False, True):
+        request = SimpleNamespace(
+            app=SimpleNamespace(state=SimpleNamespace(site=site)),
+            state=SimpleNamespace(signed_in=signed_in),
+        )
+        answer = asyncio.run(probes.health(request))
+        assert answer.status_code == 503
+        assert (b"nightly-1" in answer.body) is (told or signed_in)
+
+
+def test_one_form_acts_once_where_the_store_lets_others_go_first():
+    """A database is waited for: the second post comes before the first has begun."""
+    acts: list[int] = []
+
+    async def act(n: int) -> str:
+        acts.append(n)
+        return "/"
+
+    async def post() -> None:
+        commands = Commands(print)
+        assert commands.begun("form") is None
+        first = commands.once("form", act(1))
+        assert commands.once("form", act(2)) is first
+        assert commands.begun("form") is first
+        await first
+        assert commands.once("form", act(3)) is first
+
+    asyncio.run(post())
+    assert acts == [1]
