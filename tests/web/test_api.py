@@ -193,6 +193,7 @@ def test_every_command_is_compared():
         ("/runs/{crashed}/grid?step=nothing", 404, "no step 'nothing'"),
         ("/jobs/nothing/budget", 404, "no run of a job 'nothing'"),
         ("/drift?a={styled}&b={parked}", 409, "is a run of job 'styled'"),
+        ("/runs/{crashed}/items/2147483647", 422, "seq: "),
         ("/runs?limit=0", 422, "limit: "),
         ("/runs?limit=1_0", 422, "limit: '1_0' is not a whole number"),
         ("/runs?limit=1&limit=2", 422, "given 2 times"),
@@ -426,4 +427,37 @@ def test_schemathesis_finds_nothing_in_a_long_run(dashboard: Any, tmp_path: Path
     """The same for longer, with another seed each time."""
     seed = str(time.time_ns() % 10**6)
     ended = fuzzed(dashboard, tmp_path, "--max-examples", "150", "--seed", seed)
+    assert ended.returncode == 0, ended.stdout[-20_000:]
+
+
+@pytest.mark.drill
+@pytest.mark.timeout(900)
+def test_on_postgres(
+    postgres_schema: Any, serving: Any, house: Any, tmp_path: Path, monkeypatch: Any
+):
+    """The same on another store: answers as described, and nothing that it cannot be asked."""
+    import web_house
+
+    store = postgres_schema()
+    here = web_house.command
+    monkeypatch.setattr(
+        web_house,
+        "command",
+        lambda folder, *words, given=None, **env: here(
+            folder, *words, given=given, **env, NIGHTPROOF_STORE=store
+        ),
+    )
+
+    class There(type(house)):  # type: ignore[misc]
+        def settings(self, **more: Any) -> Any:
+            blobs = str(self.folder / ".nightproof" / "blobs")
+            return house.settings(**more).override(store=store, blobs=blobs)
+
+    folder = tmp_path / "house"
+    dashboard = serving(There(folder, web_house.build(folder)))
+    for path in OF_A_RUN:
+        test_every_run_is_answered_as_described(dashboard, path)
+    for path in OF_THE_STORE:
+        test_the_store_is_answered_as_described(dashboard, path)
+    ended = fuzzed(dashboard, tmp_path, "--max-examples", "20", "--seed", "1")
     assert ended.returncode == 0, ended.stdout[-20_000:]

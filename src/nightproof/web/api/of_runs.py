@@ -111,7 +111,7 @@ async def items(
         Seq, Field(description="Those behind this sequence number. Not with `before`.")
     ] = -1,
     before: Annotated[
-        Id | None, Field(description="The last ones ahead of this sequence number.")
+        Seq | None, Field(description="The last ones ahead of this sequence number.")
     ] = None,
     limit: Annotated[int, Field(ge=1, le=1000, description="At most so many.")] = 50,
 ) -> parts.Items:
@@ -168,7 +168,7 @@ async def history(
         Field(description="Only this."),
     ] = None,
     before: Annotated[
-        Id | None, Field(description="What is ahead of that: `before` of a page.")
+        Seq | None, Field(description="What is ahead of that: `before` of a page.")
     ] = None,
     limit: Annotated[int, Field(ge=1, le=1000, description="About so many.")] = 100,
 ) -> LogPage:

@@ -42,5 +42,6 @@ Moment = Annotated[
     BeforeValidator(_milliseconds),
     WithJsonSchema({"type": "string", "format": "date-time"}),
 ]
-Seq = Annotated[int, Field(ge=-1, le=2**53 - 1)]
+Seq = Annotated[int, Field(ge=-1, le=2**31 - 2)]
+"""A sequence number in the history of a run."""
 Id = Annotated[int, Field(ge=1, le=2**53 - 1)]
