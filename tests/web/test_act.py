@@ -310,6 +310,17 @@ def test_nothing_is_done_without_a_token(visitor, runs):
     assert visitor.trail() == []
 
 
+def test_what_cannot_be_a_command_is_not_begun(visitor, runs, monkeypatch):
+    """A NUL in a field, or too many commands at once: nothing happens, nothing is on record."""
+    form = visitor.form(f"/act/signal?run={runs['parked']}")
+    assert visitor.post("signal", {**form, "name": "a\0b", "payload": "1"}).status_code == 422
+    monkeypatch.setattr("nightproof.web.acting.MOST", 0)
+    busy = visitor.post("signal", {**form, "name": "go", "payload": "1"})
+    assert busy.status_code == 503
+    assert "too many commands" in busy.text
+    assert visitor.trail() == []
+
+
 HOSTILE = ["--help <script>alert(1)</script>", "-x", "../../etc", "a'b\"c $(true) `x`"]
 
 
