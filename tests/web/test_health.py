@@ -99,6 +99,19 @@ def test_a_journal_that_is_another_by_now(own_house: Any, replaced: bool):
     asyncio.run(main())
 
 
+def test_a_damaged_journal_is_said_after_an_act_too(own_house: Any, serving: Any):
+    """What came of an act cannot be read either; that is not a page that failed."""
+    running = serving(own_house)
+    path = own_house.folder / ".nightproof" / "journal.db"
+    with path.open("r+b") as file:
+        for page in range(4096, path.stat().st_size, 4096):
+            file.seek(page)
+            file.write(b"\xff" * 3000)
+    answer = running.get("/audit?told=1")
+    assert answer.status_code == 503
+    assert "nightproof doctor --salvage" in answer.text
+
+
 def test_a_dashboard_alone(dashboard: Any):
     """Without a server beside it, it is well, and has the store's numbers."""
     assert dashboard.get("/healthz").json() == {"status": "ok"}

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import shlex
+from contextlib import suppress
 from typing import NamedTuple
 
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from nightproof import app
+from nightproof.errors import StoreError
 from nightproof.serving.children import Ended, How
 from nightproof.views import audit as trail
 from nightproof.web.rendering import url
@@ -106,5 +108,6 @@ class Told:
             # The login is open to all; what people had done is not.
             known = request.state.signed_in or not self._site.access.token
             if known and number.isdecimal() and len(number) < 18:
-                request.state.told = await trail.audit(self._site.journal, int(number))
+                with suppress(StoreError):  # the page itself says what is wrong with the store
+                    request.state.told = await trail.audit(self._site.journal, int(number))
         await self._app(scope, receive, send)
