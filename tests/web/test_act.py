@@ -321,6 +321,14 @@ def test_what_cannot_be_a_command_is_not_begun(visitor, runs, monkeypatch):
     assert visitor.trail() == []
 
 
+def test_a_resume_says_what_is_in_doubt(visitor, runs):
+    """Before somebody goes on with a run whose effects nobody knows about."""
+    visitor.form(f"/act/resume?run={runs['held']}")
+    assert "It is not known whether doubt/x happened" in visitor.page
+    visitor.form(f"/act/resume?run={runs['parked']}")
+    assert "It is not known" not in visitor.page
+
+
 HOSTILE = ["--help <script>alert(1)</script>", "-x", "../../etc", "a'b\"c $(true) `x`"]
 
 

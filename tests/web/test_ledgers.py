@@ -105,6 +105,18 @@ def test_everything_says_the_same_of_a_live_intention(own_house: Any, serving: A
     assert undecided() == [False, False, False]
 
 
+def test_an_effect_of_a_run_that_is_gone_is_nobodys_to_decide(own_house: Any, serving: Any):
+    """Retention keeps the ledger: the effect is shown, without a link that leads nowhere."""
+    with closing(sqlite3.connect(own_house.folder / ".nightproof" / "journal.db")) as db, db:
+        db.execute("DELETE FROM run WHERE name = ?", (own_house.runs["held"],))
+    ours = serving(own_house)
+    page = ours.get("/effects?q=doubt/x").text
+    assert "which is gone" in page
+    assert "/act/resolve" not in page
+    (one,) = ours.get("/api/effects?contains=doubt/x").json()["effects"]
+    assert (one["undecided"], one["standing"]) == (False, "gone")
+
+
 def test_quotas_show_what_is_used(dashboard: Any):
     """A quota is shown with its limit in words and how much of it is in use."""
     page = dashboard.get("/quotas").text

@@ -37,10 +37,10 @@ class ReplicateView:
 
 
 class Replicates:
-    """What is known of them, each read once."""
+    """What is known of them, each read once for each time that it ended."""
 
     def __init__(self) -> None:
-        self._known: dict[int, ReplicateView | None] = {}
+        self._known: dict[tuple[str, int | None], ReplicateView | None] = {}
 
     async def among(self, reader: Reader, rows: Sequence[RunRow]) -> list[ReplicateView]:
         """The outcomes of the replicates among some runs, in their order."""
@@ -62,12 +62,13 @@ class Replicates:
         return await self.among(reader, await reader.runs(want))
 
     async def _of(self, reader: Reader, row: RunRow) -> ReplicateView | None:
-        if row.id in self._known:
-            return self._known[row.id]
+        key = row.name, row.finished
+        if key in self._known:
+            return self._known[key]
         told = await _told(reader, row)
         found = told or await _differing(reader, row)
         if told is not None or clock.now_ms() - (row.finished or 0) > _SETTLED_MS:
-            self._known[row.id] = found
+            self._known[key] = found
         return found
 
 
