@@ -167,7 +167,7 @@ def test_a_run_whose_replicate_came_out_differently_has_drifted(
 
 
 @pytest.mark.sqlite_only
-def test_a_replicate_with_another_result_has_drifted(night, at_noon, night_contract):
+def test_a_replicate_with_another_result_has_drifted(night, at_noon, night_contract, monkeypatch):
     """Without a canary; one with the same result says nothing."""
     results = iter([7, 7, 8])
 
@@ -184,6 +184,11 @@ def test_a_replicate_with_another_result_has_drifted(night, at_noon, night_contr
     assert shown(calendar(night, zone="UTC")) == {"2026-10-15": "completed"}
     night.run(main, night_contract(n=1), replicate=-1)
     assert shown(calendar(night, zone="UTC")) == {"2026-10-15": "drifted"}
+    [whole] = calendar(night, zone="UTC").jobs
+    assert whole.nights[-1].counts == {"drifted": 1}
+    monkeypatch.setattr(nights, "_ROWS", 0)
+    monkeypatch.setattr(nights, "_FEWEST", 2)
+    assert calendar(night, zone="UTC").jobs[0].nights == whole.nights, "counted once"
     [one] = night.ask(lambda app: Replicates().of(app.journal, "main", 0, 10))
     assert (one.of, one.equal, one.run) == (first, False, f"{first}.2")
 

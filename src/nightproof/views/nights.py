@@ -183,6 +183,13 @@ async def _runs(
                 one.add(one.due.get(row.name) or one.day(row.created), status, 1, row.name)
         return
     gone = await _interrupted(reader, name)
+    apart: dict[int, int] = {}
+    for run in drifted:
+        found = known.get(run) or await exactly(reader, run)
+        if found is not None and _done(found):
+            one.add(one.due.get(run) or one.day(found.created), "drifted", 1, run)
+            quarter = found.created // QUARTER_MS
+            apart[quarter] = apart.get(quarter, 0) + 1
     for group in reversed(groups):
         day = one.due.get(group.name) or one.day(group.quarter * QUARTER_MS)
         status, count = str(group.status), group.count
@@ -190,12 +197,10 @@ async def _runs(
         if left:
             one.add(day, "interrupted", len(left), left[0])
             count -= len(left)
+        if group.status is RunStatus.COMPLETED:
+            count -= apart.get(group.quarter, 0)
         if count > 0:
             one.add(day, status, count, group.name)
-    for run in drifted:
-        found = known.get(run) or await exactly(reader, run)
-        if found is not None and _done(found):
-            one.add(one.due.get(run) or one.day(found.created), "drifted", 1, run)
 
 
 def _done(row: RunRow) -> bool:
