@@ -21,6 +21,7 @@ from nightproof.serving.server import Server
 from nightproof.web.application import application
 from nightproof.web.commands import Commands
 from nightproof.web.connections import Connection
+from nightproof.web.rendering import prepare
 from nightproof.web.security import tokens
 from nightproof.web.security.access import Access
 from nightproof.web.site import Site
@@ -116,6 +117,7 @@ class Dashboard:
             self._uvicorn = uvicorn.Server(config)
             self._site = site
             self._ready.set()
+            self._tasks.append(asyncio.ensure_future(asyncio.to_thread(prepare)))
             await self._uvicorn.serve(sockets=[listener])
             await commands.close()
             await journal.close()

@@ -69,6 +69,17 @@ def duration(seconds: float | None) -> str:
     return f"{minutes // 1440} d {minutes // 60 % 24} h"
 
 
+def coded(text: str) -> Markup:
+    """Text in which commands stand between backticks, as people's errors and hints have them."""
+    parts = [escape(part) for part in text.split("`")]
+    if len(parts) % 2 == 0:  # one of them stands for itself
+        return Markup("`").join(parts)
+    return Markup("").join(
+        Markup("<code>{}</code>").format(part) if number % 2 else part
+        for number, part in enumerate(parts)
+    )
+
+
 def size(count: float | None) -> str:
     """A number of bytes."""
     if count is None:
@@ -120,12 +131,19 @@ def environment() -> Environment:
     )
     made.filters.update(
         clean=clean, cut=cut, pretty=pretty, when=when, duration=duration, size=size, number=number,
-        epoch=epoch,
+        epoch=epoch, coded=coded,
     )  # fmt: skip
     made.globals.update(
         url=url, escape=escape, asset=asset, shares=shares, spark_lines=spark_lines,
     )  # fmt: skip
     return made
+
+
+def prepare() -> None:
+    """Compile the templates, so that whoever looks first does not wait for it."""
+    made = environment()
+    for name in made.list_templates(extensions=["html"]):
+        made.get_template(name)
 
 
 def page(request: Request, template: str, status: int = 200, **context: Any) -> HTMLResponse:
