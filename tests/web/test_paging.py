@@ -1,7 +1,9 @@
-"""What is asked for page by page is whole, and each thing comes once."""
+"""What the API leads to can be asked for: page by page, and under every name."""
 
+from datetime import date, datetime, timedelta
 from typing import Any
 from urllib.parse import quote
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -27,3 +29,28 @@ def test_the_api_goes_on_with_a_search(dashboard: Any, monkeypatch: pytest.Monke
         assert times < 50
     assert times > 1
     assert found == whole != []
+
+
+@pytest.mark.parametrize("name", ["a\nb", "a\r\n", "\u2028", "a/b", "%2e", "a?b#c"])
+def test_the_api_takes_every_name(dashboard: Any, name: str):
+    """What is not there is said by the run's name, whatever marks that has."""
+    answer = dashboard.get(f"/api/runs/{quote(name, safe='')}/log")
+    assert answer.status_code == 404
+    assert f"there is no run '{name}'" in answer.json()["detail"]
+
+
+def test_both_days_of_a_range_are_included(dashboard: Any):
+    """Runs of the last day are listed, those of the day behind it are not, in the zone of whoever asks."""
+    runs = dashboard.get("/api/runs?limit=1").json()["runs"]
+    zone = ZoneInfo("Pacific/Kiritimati")
+    at = datetime.fromisoformat(runs[0]["created"]).astimezone(zone).date()
+
+    def listed(since: date, until: date) -> bool:
+        page = dashboard.get(f"/runs?since={since}&until={until}&tz=Pacific/Kiritimati").text
+        return runs[0]["run"] in page
+
+    day = timedelta(days=1)
+    assert listed(at, at)
+    assert listed(at - day, at)
+    assert not listed(at - day, at - day)
+    assert not listed(at + day, at + day)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
@@ -27,8 +29,8 @@ async def root(request: Request) -> Response:
     return RedirectResponse("/api/docs", 303)
 
 
-routes: list[BaseRoute] = [
-    Route("/api/docs", docs),
-    Route("/api", root),
-    Mount("/api", api),
-]
+_below = Mount("/api", api)
+# A name may hold a line break too, which is nothing to a `.` by itself.
+_below.path_regex = re.compile(_below.path_regex.pattern, re.DOTALL)
+
+routes: list[BaseRoute] = [Route("/api/docs", docs), Route("/api", root), _below]
