@@ -165,7 +165,7 @@ async def resolve(site: Site, fields: Fields) -> Asked:
     asked.given.update(decision=decision, result=result)
     asked.says.append(
         f"'{found.name}' was begun, and nobody knows whether it happened. Look where it would have "
-        "happened, then decide. A parked run goes on when it is resumed."
+        "happened, then decide. A parked run goes on then: nightproof serve resumes it."
     )
     asked.warnings.append(
         "If it did happen and you have it tried again, it happens twice. If it did not and you "
