@@ -76,6 +76,18 @@ def test_a_held_effect_is_to_be_decided_about(night, morning, night_contract, jo
     assert [one.kind for one in needs(night)] != ["held"]
 
 
+def test_what_is_held_is_not_hidden_by_newer_doubts(
+    night, morning, night_contract, jobs, monkeypatch
+):
+    """Of a thousand runs that are at work each may have an effect that is just being tried."""
+    monkeypatch.setattr(attention, "_EFFECTS", 1)
+    names = set()
+    for n in range(3):
+        names.add(night.run(jobs["sends"], night_contract(n=n)).name)
+        morning.at += 60
+    assert {one.run for one in needs(night) if one.kind == "held"} == names
+
+
 def test_failed_nights_are_told_for_a_day_or_until_the_job_runs_again(
     night, morning, night_contract, jobs
 ):

@@ -34,7 +34,9 @@ RANK = (
 _DAY_MS = 86_400_000
 _TOGETHER = 3
 """More of a kind than this in one job are told as one."""
-_EFFECTS = 200
+_EFFECTS, _HELD_RUNS, _OF_A_RUN = 200, 200, 20
+_HELD = "has an unknown outcome"
+"""What a run says that waits for a decision about an effect."""
 _FAILED = 200
 _REPLICATES, _FEWEST = 3000, 5
 """So many runs are looked at for replicates, of each job at least so many."""
@@ -128,7 +130,13 @@ async def _effects(reader: Reader, rows: Sequence[RunRow]) -> list[NeedView]:
     opened = {row.id: row for row in rows}
     held: dict[int, list[EffectRow]] = {}
     doubt: dict[int, list[EffectRow]] = {}
-    for effect in await reader.ledger(EffectFilter(states=states, limit=_EFFECTS)):
+    newest = await reader.ledger(EffectFilter(states=states, limit=_EFFECTS))
+    if len(newest) == _EFFECTS:
+        # What living runs are trying just now must not hide what is held since yesterday.
+        parked = [row for row in rows if row.status is RunStatus.PARKED and _HELD in row.waiting]
+        for row in parked[:_HELD_RUNS]:
+            newest += await reader.ledger(EffectFilter(row.id, states, limit=_OF_A_RUN))
+    for effect in {one.key: one for one in newest}.values():
         row = opened.get(effect.run)
         if row is None:
             doubt.setdefault(effect.run, []).append(effect)
