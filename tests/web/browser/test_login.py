@@ -50,6 +50,27 @@ def elsewhere(locked: str) -> Iterator[str]:
     server.server_close()
 
 
+def test_an_open_page_of_a_session_that_is_over(own_house: Any, visit: Callable[..., Any]):
+    """A dashboard that comes back with another token leads its open pages to the login."""
+    first = Dashboard(own_house.settings(), print, token=TOKEN)
+    port = first.start("127.0.0.1", 0)
+    try:
+        visitor = visit()
+        visitor.expected = ["net::ERR_", "status of 401"]
+        page = visitor.open(f"{first.url}runs")
+        page.get_by_label("Token").fill(TOKEN)
+        page.get_by_role("button", name="Sign in").click()
+        page.locator("#live", has_text="live").wait_for()
+    finally:
+        first.stop()
+    second = Dashboard(own_house.settings(), print, token=f"{TOKEN}-of-today")
+    second.start("127.0.0.1", port)
+    try:
+        page.wait_for_url("**/login?next=*")
+    finally:
+        second.stop()
+
+
 def test_in_and_out(locked: str, visit: Callable[..., Any]):
     """A page leads to the login and back; a wrong token is told; logging out ends it."""
     visitor = visit(width=390)

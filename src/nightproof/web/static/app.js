@@ -217,7 +217,8 @@
     source.onerror = () => {
       say("away", "reconnecting");
       if (source?.readyState !== EventSource.CLOSED) return;
-      again = setTimeout(listen, pause * (0.75 + Math.random() / 2));
+      // Refused: the page itself is asked, and led to the login where that is why.
+      again = setTimeout(() => { refresh(); listen(); }, pause * (0.75 + Math.random() / 2));
       pause = Math.min(30000, pause * 2);
     };
   }
