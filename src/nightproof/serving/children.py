@@ -121,6 +121,8 @@ class Children:
         rest, last = b"", ""
         while chunk := await stream.read(_CHUNK):
             *lines, rest = (rest + chunk).split(b"\n")
+            if len(rest) > _CHUNK:  # a line without an end is passed on in pieces
+                lines, rest = [*lines, rest], b""
             for line in lines:
                 text = line.decode("utf-8", "replace")
                 last = f"{last}\n{text}"[-_SAID:]
