@@ -133,9 +133,9 @@ async def _effects(reader: Reader, rows: Sequence[RunRow]) -> list[NeedView]:
     newest = await reader.ledger(EffectFilter(states=states, limit=_EFFECTS))
     if len(newest) == _EFFECTS:
         # What living runs are trying just now must not hide what is held since yesterday.
-        parked = [row for row in rows if row.status is RunStatus.PARKED and _HELD in row.waiting]
-        for row in parked[:_HELD_RUNS]:
-            newest += await reader.ledger(EffectFilter(row.id, states, limit=_OF_A_RUN))
+        parked = [row.id for row in rows if row.status is RunStatus.PARKED and _HELD in row.waiting]
+        for run in parked[:_HELD_RUNS]:
+            newest += await reader.ledger(EffectFilter(run, states, limit=_OF_A_RUN))
     for effect in {one.key: one for one in newest}.values():
         row = opened.get(effect.run)
         if row is None:
