@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from nightproof.views import delivered
+from nightproof.web import previews
 from nightproof.web.pages import search
+from nightproof.web.pages.artifacts import disposition
 
 
 async def sent(*pieces: bytes) -> AsyncIterator[bytes]:
@@ -56,3 +58,30 @@ def test_a_link_that_comes_between_is_not_followed(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(Path, "stat", stat)
     with pytest.raises(delivered.Undelivered), delivered.regular(str(path)):
         pass
+
+
+def test_markdown_of_very_many_brackets_is_shown_as_text(monkeypatch: pytest.MonkeyPatch):
+    """Each of them may begin a link: what takes seconds to read is not read."""
+    monkeypatch.setattr(previews, "MOST_BRACKETS", 3)
+    assert previews.preview("a.md", None, b"# a [b] [c] [d]").kind == "markdown"
+    assert previews.preview("a.md", None, b"# a [b] [c] [d] [e]").kind == "text"
+
+
+def test_what_is_too_large_for_a_frame_is_in_none(dashboard: Any, monkeypatch: pytest.MonkeyPatch):
+    """Whoever knows the address of the frame gets no more than the page shows."""
+    run = dashboard.house.runs["crashed"]
+    delivered = dashboard.get(f"/api/runs/{run}/artifacts").json()["items"]
+    (n,) = [one["n"] for one in delivered if one["name"] == "report.html"]
+    frame = f"/runs/{run}/artifacts/{n}/sandbox"
+    assert dashboard.get(frame).status_code == 200
+    monkeypatch.setattr(previews, "LARGEST_FRAME", 3)
+    assert dashboard.get(frame).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("name", "kept"),
+    [(".bashrc", "bashrc"), ("a/../.x", "x"), ("b.txt. ", "b.txt"), ("..", "artifact")],
+)
+def test_a_download_is_neither_hidden_nor_a_folder(name: str, kept: str):
+    """The name that a browser is given begins and ends with a letter."""
+    assert disposition(name).startswith(f'attachment; filename="{kept}";')
