@@ -7,7 +7,9 @@ import pytest
 
 from nightproof import Retry, effect, job, measure, step, wait_for
 from nightproof.journal.incidents import IncidentRow
+from nightproof.journal.listing import EffectFilter
 from nightproof.journal.schedules import ScheduleRow
+from nightproof.model.states import RunStatus
 from nightproof.views import attention, listing, usual
 from nightproof.views.watch import History
 
@@ -278,3 +280,31 @@ def test_without_time_nothing_is_read(night, morning, night_contract):
     assert (one.complete, one.outputs, len(one.took)) == (False, [], 3)
     told = night.ask(lambda app: usual.course(app.journal, "main", History(), patience=-1))
     assert (told.complete, told.outputs, len(told.took)) == (False, [], 3)
+
+
+def test_a_part_of_a_run_and_a_run_that_completed_need_nobody(night, morning, night_contract, jobs):
+    """A child run goes on with its parent; what completed made up its mind about its effects."""
+    waits = night.run(jobs["waits"], night_contract(n=1)).name
+    sends = night.run(jobs["sends"], night_contract(n=1)).name
+
+    async def look(app):
+        journal = app.journal
+        row, other = await journal.find(waits), await journal.find(sends)
+        acts = await journal.ledger(EffectFilter(run=other.id))
+
+        class Only:
+            def __init__(self, status):
+                self.status = status
+
+            async def ledger(self, want):
+                return list(acts)
+
+            async def run(self, number):
+                return other._replace(status=RunStatus(self.status))
+
+        return (
+            [len(attention._open([one], 900.0)) for one in (row, row._replace(parent=1))],
+            [len(await attention._effects(Only(status), [])) for status in ("failed", "completed")],
+        )
+
+    assert night.ask(look) == ([1, 0], [1, 0])
