@@ -87,11 +87,17 @@ def absolute(url: str) -> str:
     return url if file is None else f"sqlite:///{file.absolute()}"
 
 
-def open_journal(settings: Settings) -> Journal:
-    """The journal that the settings name. Raises ConfigError where its package is missing."""
+def open_journal(settings: Settings, patience: float | None = None) -> Journal:
+    """The journal that the settings name. Raises ConfigError where its package is missing.
+
+    `patience` is how long (seconds) reading waits for a server that is away; by default as
+    long as a run can wait.
+    """
     where = places(settings.store)
     if where.server:
-        journal: Journal = _postgres().PostgresJournal(settings.store, settings.durability)
+        journal: Journal = _postgres().PostgresJournal(
+            settings.store, settings.durability, patience
+        )
         return journal
     return SqliteJournal(where.journal, settings.store, settings.durability)
 

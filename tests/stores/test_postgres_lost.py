@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 import psycopg
 import pytest
 
+from nightproof.errors import StoreError
 from nightproof.journal.quotas import Ask, Claimant
 from nightproof.journal.records import (
     CodeRow,
@@ -310,6 +311,22 @@ def test_a_takeover_while_the_answer_was_lost(postgres_schema, wire, monkeypatch
         return first, second == {run[0]}, seqs
 
     assert asyncio.run(committed()) == (frozenset(), True, [0])
+
+
+def test_who_only_looks_does_not_wait_for_a_minute(postgres_schema, postgres_server):
+    """A page says soon that the server is away; a run would have waited for it."""
+
+    async def main():
+        with Proxy("127.0.0.1", postgres_server.port) as wire:
+            journal = PostgresJournal(wire.url(postgres_schema()), patience=0.1)
+            assert await journal.runs(RunFilter()) == []
+        try:
+            with pytest.raises(StoreError, match=r"could not be reached for [0-5] s"):
+                await journal.runs(RunFilter())
+        finally:
+            await journal.close()
+
+    asyncio.run(main())
 
 
 def test_a_password_is_never_shown(postgres_schema, wire):

@@ -28,6 +28,8 @@ from nightproof.web.site import Site
 
 LEAVE_SECONDS = 2
 """How long answers under way may take once it stops."""
+JOURNAL_SECONDS = 5.0
+"""How long a page waits for a journal whose server is away: a restart, not an outage."""
 BLOBS_SECONDS = 2.0
 """How long a page waits for a blob store that is out of reach, and so the end for its pages."""
 HEAD_BYTES = 128 * 1024
@@ -96,7 +98,7 @@ class Dashboard:
     async def _serve(self, listener: socket.socket, access: Access) -> None:
         try:
             self._loop = asyncio.get_running_loop()
-            journal = app.open_journal(self._settings)
+            journal = app.open_journal(self._settings, JOURNAL_SECONDS)
             commands = Commands(self._say)
             site = Site(
                 self._settings, journal, app.open_blobs(self._settings, BLOBS_SECONDS), commands, self._server,

@@ -55,8 +55,9 @@ _ROLLBACK: Final[Statement] = ("ROLLBACK", ())
 class Patience:
     """Waits before another try, with jitter, until it is used up."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, most: float | None = None) -> None:
         self._session = session
+        self._most = most
         self._began: float | None = None
         self._pause = 0.02
 
@@ -72,6 +73,7 @@ class Patience:
             raise hopeless from lost
         known = session.met or trouble.is_starting(lost.reason) or trouble.is_full(lost.reason)
         limit = PATIENCE_SECONDS if known else FIRST_PATIENCE_SECONDS
+        limit = limit if self._most is None else min(limit, self._most)
         waited = now - self._began
         if waited >= limit:
             raise trouble.unreachable(session.target.url, lost.reason, waited) from lost
@@ -125,6 +127,8 @@ class Session:
         self.news = True
         """Whether others may have written since this was last set to False."""
         self.heard: Callable[[], None] | None = None
+        self.patience: float | None = None
+        """How long reading waits for a server that is away; None: as long as a run can."""
         self._listens = listens
         self._turn = asyncio.Lock()
         self._pid = os.getpid()
@@ -155,7 +159,7 @@ class Session:
     async def read(self, *statements: Statement) -> list[Answer]:
         """Statements that only read, together; asked again when the connection is lost."""
         self.check_process()
-        patience = Patience(self)
+        patience = Patience(self, self.patience)
         tries = 0
         while True:
             try:

@@ -77,9 +77,12 @@ class PostgresJournal(PostgresReader):
 
     commits_inline = False
 
-    def __init__(self, url: str, durability: Durability = "full") -> None:
+    def __init__(
+        self, url: str, durability: Durability = "full", patience: float | None = None
+    ) -> None:
         where = target(url)
         super().__init__(Session(where, durability, writes=True, listens=True))
+        self._session.patience = patience
         self._once = self._session.once
         self._beats = Beats(where)
         self._looked = 0.0
