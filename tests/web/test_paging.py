@@ -1,5 +1,6 @@
 """What the API leads to can be asked for: page by page, and under every name."""
 
+import asyncio
 from datetime import date, datetime, timedelta
 from typing import Any
 from urllib.parse import quote
@@ -7,6 +8,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from nightproof import app
+from nightproof.views import audit
 from nightproof.views import search as searching
 
 
@@ -54,3 +57,21 @@ def test_both_days_of_a_range_are_included(dashboard: Any):
     assert listed(at - day, at)
     assert not listed(at - day, at - day)
     assert not listed(at + day, at + day)
+
+
+def test_what_was_done_to_a_run_that_is_gone_is_found_by_its_name(own_house: Any, serving: Any):
+    """Also where another run's name begins with it; else the beginning of a name will do."""
+    run = own_house.runs["parked"]
+    gone = run[:-2]
+
+    async def note() -> None:
+        journal = app.open_journal(own_house.settings())
+        for name in (gone, run):
+            await journal.audit(audit.intent("ana@desk", "cancel", name, "nightproof cancel"))
+        await journal.close()
+
+    asyncio.run(note())
+    ours = serving(own_house)
+    for asked, meant in ((gone, gone), (run, run), (run[:-1], run), ("none", None)):
+        acts = ours.get(f"/api/audit?run={asked}").json()["acts"]
+        assert {one["run"] for one in acts} == ({meant} if meant else set())

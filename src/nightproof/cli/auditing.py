@@ -8,10 +8,8 @@ from collections.abc import Sequence
 from nightproof.cli.reading import opened
 from nightproof.cli.session import Session, emit, note
 from nightproof.cli.table import local, rows
-from nightproof.errors import NotFound
 from nightproof.views import audit as trail
 from nightproof.views.documents import plain
-from nightproof.views.runs import open_run
 
 
 def audit(session: Session, name: str | None, limit: int, before: int | None) -> int:
@@ -19,12 +17,7 @@ def audit(session: Session, name: str | None, limit: int, before: int | None) ->
     reader = opened(session)
 
     async def look() -> trail.AuditPage:
-        run = None
-        if name is not None:
-            try:
-                run = (await open_run(reader, name)).name
-            except NotFound:
-                run = name  # it may have been removed: what was done to it is still here
+        run = None if name is None else await trail.whose(reader, name)
         return await trail.audits(reader, limit=limit, before=before, run=run)
 
     found = asyncio.run(look())

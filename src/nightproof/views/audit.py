@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from nightproof.errors import NotFound
 from nightproof.journal.listing import AuditRow
 from nightproof.journal.protocol import Reader
 from nightproof.model import clock, identity
 from nightproof.model.identity import ProcessIdentity
+from nightproof.views.runs import open_run
 from nightproof.views.values import iso
 
 ACTOR = "NIGHTPROOF_ACTOR"
@@ -56,6 +58,19 @@ async def audits(
     shown = rows[:limit]
     more = shown[-1].id if shown and len(rows) > limit else None
     return AuditPage([audit_view(row) for row in shown], more)
+
+
+async def whose(reader: Reader, name: str) -> str:
+    """The whole name of the run that `name` is, or the unique beginning of.
+
+    A run that was removed is meant by its own name, whichever other begins with it.
+    """
+    if await reader.audits(1, None, name):
+        return name
+    try:
+        return (await open_run(reader, name)).name
+    except NotFound:
+        return name
 
 
 async def audit(reader: Reader, number: int) -> AuditView | None:

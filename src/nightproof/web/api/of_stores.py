@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -17,7 +16,7 @@ from nightproof.model.states import EffectState
 from nightproof.observe import Incident
 from nightproof.views import documents, open_run
 from nightproof.views.attention import attention as attention_of
-from nightproof.views.audit import AuditPage, audits
+from nightproof.views.audit import AuditPage, audits, whose
 from nightproof.views.budgets import ENDED, BudgetDocument
 from nightproof.views.comparison import DriftDocument
 from nightproof.views.documents import nights as nightly
@@ -180,10 +179,7 @@ async def audit(
     limit: Annotated[int, Field(ge=1, le=1000, description="At most so many.")] = 50,
 ) -> AuditPage:
     """What people had done: who, what, when, and what came of it; the newest first."""
-    name = run
-    if run is not None:
-        with suppress(NotFound):
-            name = (await open_run(site.journal, run)).name
+    name = None if run is None else await whose(site.journal, run)
     return await audits(site.journal, limit=limit, before=before, run=name)
 
 
