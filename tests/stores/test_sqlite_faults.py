@@ -13,7 +13,7 @@ from pathlib import Path
 import apsw
 import pytest
 
-from nightproof import job, step
+from nightproof import effect, job, step
 from nightproof.app import App
 from nightproof.config import Settings
 from nightproof.errors import (
@@ -508,6 +508,29 @@ def test_retention_leaves_a_run_alone_that_somebody_begins_to_work_on(night, nig
 
     assert night.ask(retain).names == ()
     assert night.row(name).name == name
+
+
+def test_a_new_run_does_not_get_the_effects_of_one_that_was_removed(night, night_contract):
+    """The ledger outlives the newest run; the next one is another, whatever it did."""
+
+    @effect(key="told/{n}")
+    def told(n: int) -> int:
+        return n
+
+    @job(name="tells")
+    async def main(contract: night_contract) -> int:
+        return await told(contract.n)
+
+    assert night.value(main, night_contract(n=1)) == 1
+    night.ask(lambda app: app.journal.retain(2**62, 0, None, False))
+
+    @job(name="quiet")
+    async def other(contract: night_contract) -> int:
+        return contract.n
+
+    row = night.row(night.run(other, night_contract(n=2)).name)
+    assert night.ask(lambda app: app.journal.effects(row.id)) == []
+    assert night.value(main, night_contract(n=1)) == 1, "and the ledger still knows it"
 
 
 def _everything():

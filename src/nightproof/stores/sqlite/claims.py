@@ -14,9 +14,11 @@ from nightproof.stores.sqlite.reads import run_row
 from nightproof.stores.sqlite.schema import RUN_COLUMNS
 
 _INSERT = (
-    "INSERT INTO run (name, job, digest, replicate, contract, target, code, parent, options, "
+    "INSERT INTO run (id, name, job, digest, replicate, contract, target, code, parent, options, "
     "status, created, updated, token, owner_host, owner_pid, owner_started, lease_until) "
-    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 'running', ?, ?, 1, ?, ?, ?, ?) "
+    # Never the number of a run that was removed: its effects are still there under it.
+    "VALUES (1 + max(coalesce((SELECT max(id) FROM run), 0), "
+    "coalesce((SELECT max(run) FROM effect), 0)), ?, ?, ?, ?, ?, ?, ?, ?, ?, 'running', ?, ?, 1, ?, ?, ?, ?) "
     f"ON CONFLICT (name) DO NOTHING RETURNING {RUN_COLUMNS}"
 )
 _TAKE = (
