@@ -129,7 +129,7 @@ def test_store_counts_before_and_after_the_command(np):
     np("run", "jobs.py:work", np.contract(), "--store", "sqlite:///a.db")
     assert np("--store", "sqlite:///a.db", "runs", "--json").json["runs"]
     assert np("runs", "--json", "--store=sqlite:///a.db").json["runs"]
-    assert np("runs", "--json").json == {"runs": []}
+    assert np("runs", "--json").json == {"runs": [], "next": None}
     np("--store", "sqlite:///b.db", "run", "jobs.py:work", np.contract())
     assert (np.folder / "b.db").exists()
 

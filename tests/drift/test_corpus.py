@@ -63,7 +63,17 @@ def misses(found: list[Verdict]) -> list[Verdict]:
     return [one for one in found if not one.right]
 
 
-@pytest.mark.parametrize("cause", ["environment", "context", "model", "sampling", None])
+@pytest.mark.parametrize(
+    "cause",
+    [
+        "context",
+        None,
+        *(
+            pytest.param(one, marks=pytest.mark.drill)
+            for one in ("environment", "model", "sampling")
+        ),
+    ],
+)
 def test_planted_causes_are_named(tmp_path, cause):
     """Of each cause those that `diff` names and one for `explain`; all that are clean."""
     left_out = SLOW | impossible()

@@ -55,6 +55,7 @@ def test_a_worker_that_does_not_look_is_caught(
     assert any("ran again" in text for text in night.wrong()), night.wrong()
 
 
+@pytest.mark.drill
 def test_both_servers_and_the_network_break(
     place: Callable[..., Any],
     own_postgres: servers.PostgresServer,

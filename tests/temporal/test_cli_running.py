@@ -209,6 +209,7 @@ def test_a_worker_drains_and_another_one_goes_on(alone):
     assert sorted(alone.calls(), key=int) == [str(i) for i in range(300)]
 
 
+@pytest.mark.drill
 def test_a_client_outlives_the_server(tmp_path):
     """The server is killed and started again, then wiped: runs end, nothing is done twice."""
     with servers.temporal(tmp_path / "server") as server:

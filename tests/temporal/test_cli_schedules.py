@@ -54,6 +54,7 @@ def completed(place: Place) -> dict[str, str]:
     return found
 
 
+@pytest.mark.drill
 def test_a_schedule_is_deployed_fired_and_removed(place, temporal_server):
     """A dry run changes nothing, a second deployment neither; a backfill and a trigger of the
     same times are one run each, with the contract of the due time; --prune removes.

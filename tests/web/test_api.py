@@ -407,7 +407,10 @@ def fuzzed(dashboard: Any, folder: Path, *more: str) -> subprocess.CompletedProc
     "how",
     [
         # Parameters of every kind; the long run has all paths.
-        ("--phases", "coverage", "--include-path-regex", "^/runs$", "--mode", "negative"),
+        pytest.param(
+            ("--phases", "coverage", "--include-path-regex", "^/runs$", "--mode", "negative"),
+            marks=pytest.mark.drill,
+        ),
         ("--phases", "fuzzing", "--max-examples", "1", "--seed", "1"),
     ],
     ids=["bounds", "requests"],

@@ -81,6 +81,7 @@ def test_a_hung_step_is_told_once_and_again_when_it_clears(watched):
     assert len(found.sim.messages()) == 3
 
 
+@pytest.mark.drill
 def test_a_frozen_process_cannot_report_itself(watched):
     """It is stopped as a whole, heartbeat and all; another process tells."""
     with watched() as found:

@@ -13,6 +13,8 @@ from parts_house import build
 
 from nightproof.web.dashboard import Dashboard
 
+pytestmark = pytest.mark.drill
+
 ACTING = (".html", ".svg", ".md", ".png", "typed.txt", "plain.txt", "wide.csv")
 EXPECTED = [r"/sandbox\)", r"frame-src", r"Refused to frame", r"Framing 'http"]
 """What Chromium says of its own of what it has stopped in a frame."""

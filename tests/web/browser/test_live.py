@@ -67,6 +67,8 @@ SERVE = """
 import sys, json
 from nightproof import config
 from nightproof.web.dashboard import Dashboard
+
+pytestmark = pytest.mark.drill
 made = Dashboard(config.Settings(store=sys.argv[1]), print)
 print(made.start("127.0.0.1", int(sys.argv[2])), flush=True)
 sys.stdin.read()

@@ -10,6 +10,8 @@ import pytest
 
 from nightproof.web.dashboard import Dashboard
 
+pytestmark = pytest.mark.drill
+
 TOKEN = "a-token-of-some-length"
 
 

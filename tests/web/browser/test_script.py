@@ -3,6 +3,10 @@
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
+pytestmark = pytest.mark.drill
+
 
 def test_times_are_shown_in_the_zone_of_the_viewer(dashboard: Any, visit: Callable[..., Any]):
     """A time is written in UTC and shown where the viewer is (Tokyo); the title has both."""
