@@ -6,7 +6,10 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 from web_house import command
+
+pytestmark = pytest.mark.drill
 
 
 def test_a_page_shows_what_has_happened_since(
@@ -67,8 +70,6 @@ SERVE = """
 import sys, json
 from nightproof import config
 from nightproof.web.dashboard import Dashboard
-
-pytestmark = pytest.mark.drill
 made = Dashboard(config.Settings(store=sys.argv[1]), print)
 print(made.start("127.0.0.1", int(sys.argv[2])), flush=True)
 sys.stdin.read()
