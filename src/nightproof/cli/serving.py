@@ -132,8 +132,8 @@ def _heed_signals(server: Server, source: Targets, dashboard: Dashboard | None) 
                 dashboard.kill()
             sys.stderr.flush()
             os._exit(signals.TEMPFAIL)
+        server.stop()  # first: who reads the line may ask /healthz, which another thread answers
         note("nightproof: draining: runs finish what is under way; once more to stop at once")
-        server.stop()
         if dashboard is not None:
             dashboard.drain()
 
