@@ -4,8 +4,18 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from playwright.sync_api import Page
 
 pytestmark = pytest.mark.drill
+
+
+def until(page: Page, wanted: str, given: Any = None) -> None:
+    """Wait for a condition; what Playwright repeats in the page itself is forbidden there."""
+    for _ in range(200):
+        if page.evaluate(wanted, given):
+            return
+        page.wait_for_timeout(50)
+    raise AssertionError(f"it did not come to {wanted}")
 
 
 def test_times_are_shown_in_the_zone_of_the_viewer(dashboard: Any, visit: Callable[..., Any]):
@@ -45,12 +55,13 @@ def test_charts_are_drawn_and_follow_the_colour_scheme(dashboard: Any, visit: Ca
     plot.locator("canvas").wait_for()
     before = plot.locator("canvas").evaluate("canvas => canvas.toDataURL()")
     page.emulate_media(color_scheme="dark")
-    page.wait_for_function(
+    until(
+        page,
         """before => {
             const all = document.querySelector("[data-chart]").querySelectorAll("canvas");
             return all.length === 1 && all[0].toDataURL() !== before;
         }""",
-        arg=before,
+        before,
     )
 
 
@@ -58,7 +69,7 @@ def test_a_square_of_the_grid_leads_to_its_item(dashboard: Any, visit: Callable[
     """The eighth item has failed: its square says so and leads to it."""
     page = visit().open(dashboard.url + f"/runs/{dashboard.house.runs['many']}/steps/enrich")
     grid = page.locator("canvas.grid")
-    page.wait_for_function("document.querySelector('canvas.grid').width !== 300")
+    until(page, "document.querySelector('canvas.grid').width !== 300")
     grid.hover(position={"x": 7 * 16 + 6, "y": 6})
     assert grid.get_attribute("title") == "8: failed"
     with page.expect_navigation():
@@ -84,6 +95,6 @@ def test_a_page_that_is_not_seen_gives_its_connection_back(
         document.dispatchEvent(new Event("visibilitychange"));
     }"""
     page.evaluate(hide, True)
-    page.wait_for_function("streams.length === 1 && streams[0].readyState === EventSource.CLOSED")
+    until(page, "streams.length === 1 && streams[0].readyState === EventSource.CLOSED")
     page.evaluate(hide, False)
-    page.wait_for_function("streams.length === 2 && streams[1].readyState === EventSource.OPEN")
+    until(page, "streams.length === 2 && streams[1].readyState === EventSource.OPEN")
