@@ -119,7 +119,7 @@ class Dashboard:
             self._uvicorn = uvicorn.Server(config)
             self._site = site
             self._ready.set()
-            self._tasks.append(asyncio.ensure_future(asyncio.to_thread(prepare)))
+            prepare()  # whoever asks already waits for it here, and nobody later
             await self._uvicorn.serve(sockets=[listener])
             await commands.close()
             await journal.close()
