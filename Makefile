@@ -13,7 +13,7 @@ OURSELVES := --no-deps --no-build-isolation --editable .
 export PIP_ROOT_USER_ACTION := ignore
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-revenue test lint drill bench pictures postgres temporal s3 lock clean
+.PHONY: help demo demo-revenue test explore lint drill bench pictures postgres temporal s3 lock clean
 
 help:  ## what can be made
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' Makefile | expand -t 16
@@ -29,6 +29,10 @@ test: lint  ## lint, then every test except the drills
 
 drill: .venv/.dev  ## kill processes at every crash point and compare
 	$(BIN)/python -m pytest -m drill -n 2 --dist worksteal $(ARGS)
+
+explore: .venv/.dev  ## new random examples for the property tests, many of them
+	$(BIN)/python -m pytest -m hypothesis -n 2 \
+		--hypothesis-profile=explore --timeout 1800 $(ARGS)
 
 lint: .venv/.dev  ## style, types and import directions
 	$(BIN)/ruff check

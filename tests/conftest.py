@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
+import hypothesis
 import pytest
 
 from nightproof import Contract
@@ -30,6 +31,7 @@ from nightproof.model.identity import ProcessIdentity
 from nightproof.testing import servers
 
 T = TypeVar("T")
+hypothesis.settings.register_profile("explore", max_examples=5000, deadline=None)
 _schemas = itertools.count(1)
 _dead_pids = itertools.count(2**22 + 1)  # above the kernel's highest pid
 
