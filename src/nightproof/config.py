@@ -167,6 +167,8 @@ _LISTS = {
 """Settings that are lists of names, each with an example."""
 _SWITCHES = {"witness", "keep_reads"}
 _WORDS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+ACTOR = "NIGHTPROOF_ACTOR"
+"""Set for a command that somebody else has already written down, with who had it done."""
 HANDED_OVER = "NIGHTPROOF_SETTINGS"
 """Set for an isolated attempt: the settings that its parent found, as JSON, in place of files."""
 

@@ -1,6 +1,17 @@
 """What people had done is on record: before the act, and with what came of it."""
 
-from nightproof.views.audit import ACTOR
+import hashlib
+import json
+
+import pytest
+
+from nightproof.config import ACTOR
+
+
+def digest(value):
+    """What the trail keeps of what a run was told."""
+    data = json.dumps(value).encode()
+    return f"  # {len(data)} bytes, sha256:{hashlib.sha256(data).hexdigest()}"
 
 
 def trail(np, *words):
@@ -21,7 +32,7 @@ def test_signal_resume_and_cancel_are_on_record(np):
     assert np("resume", run).code == 0
     assert np("cancel", run).code == 2
     assert trail(np) == [
-        ("signal", run, "done", "'go' sent", f"nightproof signal {run} go '\"you\"'"),
+        ("signal", run, "done", "'go' sent", f"nightproof signal {run} go -{digest('you')}"),
         ("resume", run, "done", "completed", f"nightproof resume {run}"),
     ]
     other = np("run", "jobs.py:waiting", np.contract(n=4), NIGHTPROOF_PARK_AFTER="0.01")
@@ -47,7 +58,7 @@ def test_a_decision_is_on_record_once(np):
     acts = trail(np)
     assert [one[:3] for one in acts] == [("resume", run, "done"), ("resolve", run, "done")]
     assert acts[0][3] == "parked"
-    assert acts[1][4] == f"nightproof resolve --happened {run} doubt/3 '\"sent\"'"
+    assert acts[1][4] == f"nightproof resolve --happened {run} doubt/3 -{digest('sent')}"
 
 
 def test_a_failed_resume_says_why(np):
@@ -82,3 +93,64 @@ def test_the_trail_is_salvaged(np):
     np("doctor", "--salvage", "new.db")
     new = ["--store", "sqlite:///new.db", "--json"]
     assert np("audit", *new).json == np("audit", "--json").json
+
+
+def test_what_a_run_is_told_comes_through_stdin(np):
+    """``-`` for a payload and for a result: everybody can read a command's arguments."""
+    np("run", "jobs.py:waiting", np.contract(), NIGHTPROOF_PARK_AFTER="0.01")
+    [run] = [one["run"] for one in np("runs", "--json").json["runs"]]
+    for given, said in (("{", "is not JSON"), ("", "is not JSON"), ("[" * 99999, "too deeply")):
+        wrong = np("signal", run, "go", "-", given=given, NIGHTPROOF_DEBUG="")
+        assert (wrong.code, said in wrong.err) == (2, True)
+    assert np("signal", run, "go", "-", given='"you"\n', NIGHTPROOF_DEBUG="").code == 0
+    assert np("resume", run).code == 0
+    assert np("show", run, "--json").json["result"] == "heard you"
+    np("run", "jobs.py:doubt", np.contract())
+    held = np.name()
+    ended = np("resolve", held, "doubtful", "--happened", "-", given='"sent"', NIGHTPROOF_DEBUG="")
+    assert ended.code == 0
+    assert np("resume", held).code == 0
+    assert np("show", held, "--json").json["result"] == "sent"
+    assert (
+        trail(np, held)[0][4] == f"nightproof resolve --happened {held} doubt/3 -{digest('sent')}"
+    )
+
+
+TELLING = """
+import os
+import subprocess
+import sys
+from typing import Literal
+from nightproof import Contract, job, step
+
+class Work(Contract):
+    task: Literal["work"] = "work"
+    other: str
+    store: str
+
+@step
+def tell(other: str, store: str) -> int:
+    words = [sys.executable, "-m", "nightproof", "signal", other, "go", "--store", store]
+    return subprocess.run(words, check=False).returncode
+
+@job
+async def telling(contract: Work) -> int:
+    return await tell(contract.other, contract.store)
+"""
+
+
+@pytest.mark.parametrize("level", ["L0", "L1"])
+def test_what_a_job_has_done_is_on_record(np, level):
+    """Also where a dashboard has written down that the job be begun; that is not written twice."""
+    np("run", "jobs.py:waiting", np.contract(), NIGHTPROOF_PARK_AFTER="0.01")
+    waits = np.name()
+    (np.folder / "telling.py").write_text(TELLING)
+    store = f"sqlite:///{np.folder}/.nightproof/journal.db"
+    contract = json.dumps({"contractVersion": "1", "task": "work", "other": waits, "store": store})
+    by = {ACTOR: "dashboard"}
+    killed = np("run", "telling.py", contract, "--isolate", level, **by,
+                NIGHTPROOF_FAIL_AT="tell:before")  # fmt: skip
+    assert killed.code < 0, killed.err
+    run = np.name()
+    assert np("resume", run, **by).code == 0
+    assert [(one[0], one[1]) for one in trail(np)] == [("signal", waits)]

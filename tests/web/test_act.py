@@ -105,7 +105,9 @@ def test_a_held_effect_is_decided(visitor, runs):
         "doubt/x is taken as done",
     )
     assert told["who"] == "dashboard, 127.0.0.1"
-    assert told["command"] == f"nightproof resolve --happened -- {held} doubt/x '\"sent\"'"
+    assert told["command"].startswith(
+        f"nightproof resolve --happened -- {held} doubt/x -  # 6 bytes, sha256:"
+    )
     assert f"nightproof resolve --retry -- {held} doubt/x" in visitor.page
     assert visitor.act("resume", run=held)["outcome"] == "completed"
     assert visitor.show(held)["result"] == "sent"
@@ -129,6 +131,14 @@ def test_a_signal_lets_a_parked_run_complete(visitor, runs):
     assert refused.status_code == 409
     assert "takes no signals" in refused.text
     assert len(visitor.trail()) == 2
+
+
+def test_what_a_run_is_told_may_be_longer_than_a_command(visitor, runs):
+    """A command's argument ends at 128 KiB."""
+    told = visitor.act(
+        "signal", {"name": "go", "payload": f'"{"x" * 300_000}"'}, run=runs["parked"]
+    )
+    assert (told["state"], told["outcome"]) == ("done", "'go' sent")
 
 
 @pytest.mark.parametrize("payload", ['"unfinished', "{", "x" * 120_000, "[" * 5000])

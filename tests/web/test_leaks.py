@@ -12,6 +12,7 @@ import pytest
 from nightproof import app, config
 from nightproof.serving.children import Children, Ended, How
 from nightproof.views import audit
+from nightproof.web import asking
 from nightproof.web.acting import Plan, carry_out
 from nightproof.web.commands import Commands
 from nightproof.web.dashboard import Dashboard
@@ -92,6 +93,34 @@ def test_a_command_is_told_of_the_store_where_nobody_else_looks(
     assert words == ["cancel", "--json", "--", "r-1"]
     file = own_house.folder / ".nightproof" / "journal.db"
     assert how.environ["NIGHTPROOF_STORE"] == f"sqlite:///{file}"
+
+
+def test_what_a_run_is_told_is_no_argument_and_not_in_the_trail(own_house: Any):
+    """Other users read the arguments of processes, and the trail is kept when a run is removed."""
+    settings = own_house.settings()
+    held, parked = own_house.runs["held"], own_house.runs["parked"]
+
+    async def plans() -> list[Plan | None]:
+        journal = app.open_journal(settings)
+        site = Site(settings, journal, app.open_blobs(settings), Commands(print))
+        decided = {"run": held, "effect": "doubt/x", "decision": "happened", "result": '"hush"'}
+        asked = [
+            await asking.resolve(site, decided),
+            await asking.signal(site, {"run": parked, "name": "go", "payload": '"hush"'}),
+        ]
+        await site.commands.close()
+        await journal.close()
+        assert not any(one.error or one.refused for one in asked)
+        return [one.plan for one in asked]
+
+    for plan in asyncio.run(plans()):
+        assert plan is not None
+        assert plan.given == b'"hush"'
+        assert "hush" not in plan.command
+        assert plan.words[-1] == "-"
+        row = audit.intent("ana", plan.act, plan.run, plan.command, plan.given)
+        assert "hush" not in row.command
+        assert "6 bytes, sha256:" in row.command
 
 
 def test_news_end_with_the_session(locked: str, monkeypatch: pytest.MonkeyPatch):

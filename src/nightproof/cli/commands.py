@@ -254,7 +254,10 @@ def resolve(
     run: RunName,
     effect: Annotated[str, typer.Argument(metavar="EFFECT", help="Its key, or its name.")],
     result: Annotated[
-        str | None, typer.Argument(metavar="[RESULT]", help="With --happened: its result, JSON.")
+        str | None,
+        typer.Argument(
+            metavar="[RESULT]", help="With --happened: its result, JSON; - reads it from stdin."
+        ),
     ] = None,
     happened: Annotated[
         bool, typer.Option("--happened", help="It happened; the run takes RESULT for it.")
@@ -275,7 +278,10 @@ def signal(
     run: RunName,
     name: Annotated[str, typer.Argument(metavar="NAME", help="What the run waits for.")],
     payload: Annotated[
-        str, typer.Argument(metavar="[JSON]", help="What it is told; default null.")
+        str,
+        typer.Argument(
+            metavar="[JSON]", help="What it is told; default null; - reads it from stdin."
+        ),
     ] = "null",
     json: Json = False,
     store: Store = None,

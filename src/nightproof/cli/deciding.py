@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import json
+import sys
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
@@ -15,6 +15,7 @@ from nightproof.journal.protocol import Journal
 from nightproof.journal.records import EffectRow, RunFilter, RunRow
 from nightproof.model.states import EffectState, RunStatus
 from nightproof.views import open_run
+from nightproof.views.values import typed
 
 T = TypeVar("T")
 
@@ -104,7 +105,7 @@ async def _tell(journal: Journal, row: RunRow, session: Session, cancel: bool = 
 def resolve(
     session: Session, name: str, effect: str, result: str | None, happened: bool, retry: bool
 ) -> int:
-    """``nightproof resolve RUN EFFECT --happened [RESULT] | --retry``."""
+    """``nightproof resolve RUN EFFECT --happened [RESULT|-] | --retry``."""
     if happened == retry:
         raise UsageError(
             "resolve needs one decision", "--happened [RESULT] if it happened, --retry if not."
@@ -112,13 +113,14 @@ def resolve(
     if result is not None and not happened:
         raise UsageError("a RESULT goes with --happened", "What is tried again makes its own.")
     output = _json(result, "RESULT") if result is not None else b"null" if happened else None
+    given = output if result is not None else None
 
     async def act(journal: Journal) -> tuple[RunRow, EffectRow]:
         row = await open_run(journal, name)
         found = _wanted(row, effect, await journal.effects(row.id))
         decision = "--happened" if happened else "--retry"
-        given = dashed(row.name, found.key, *([result] if result is not None else []))
-        async with audited(journal, "resolve", row.name, "resolve", decision, *given) as told:
+        words = ["resolve", decision, *dashed(row.name, found.key), *_read(given)]
+        async with audited(journal, "resolve", row.name, *words, given=given) as told:
             decided = await journal.resolve(found.key, happened, output)
             told.append(f"{found.key} {_says(happened)}")
             return await _tell(journal, row, session), decided
@@ -152,15 +154,16 @@ def _wanted(row: RunRow, effect: str, ledger: list[EffectRow]) -> EffectRow:
 
 
 def signal(session: Session, name: str, what: str, payload: str) -> int:
-    """``nightproof signal RUN NAME [JSON]``."""
+    """``nightproof signal RUN NAME [JSON|-]``."""
     data = _json(payload, "the payload")
+    given = data if data != b"null" else None
 
     async def act(journal: Journal) -> RunRow:
         row = await open_run(journal, name)
         if row.status in (RunStatus.COMPLETED, RunStatus.CANCELLED):
             raise NotFound(f"run {row.name} is {row.status} and takes no signals")
-        given = dashed(row.name, what, payload)
-        async with audited(journal, "signal", row.name, "signal", *given) as told:
+        words = ["signal", *dashed(row.name, what), *_read(given)]
+        async with audited(journal, "signal", row.name, *words, given=given) as told:
             await journal.send(row.id, what, data)
             told.append(f"'{what}' sent")
             return await _tell(journal, row, session)
@@ -175,9 +178,15 @@ def signal(session: Session, name: str, what: str, payload: str) -> int:
     return 0
 
 
+def _read(given: bytes | None) -> list[str]:
+    """How the trail has a command that was `given` something: it keeps only the digest of that."""
+    return ["-"] if given is not None else []
+
+
 def _json(text: str, what: str) -> bytes:
+    """JSON that was typed, or is on the standard input where ``-`` was."""
     try:
-        return json.dumps(json.loads(text), ensure_ascii=False).encode()
+        return typed(sys.stdin.buffer.read().decode() if text == "-" else text)
     except ValueError as error:
         raise UsageError(
             f"{what} is not JSON: {error}", "Text needs quotes inside the shell's: '\"text\"'."

@@ -23,7 +23,7 @@ from nightproof import app, config
 from nightproof.cli import isolated, resumable, sandboxing, targets, tracing
 from nightproof.cli.request import RunRequest
 from nightproof.cli.sandboxing import Sandbox, Wanted
-from nightproof.cli.session import Session, debugging, emit, note
+from nightproof.cli.session import Session, actor, debugging, emit, note
 from nightproof.config import Settings
 from nightproof.errors import ConfigError, NightproofError, UsageError
 from nightproof.journal.records import RunRow
@@ -95,7 +95,11 @@ def apart(
         stdout=subprocess.PIPE if json_wanted else None,
         start_new_session=True,
         # Not as an option: everybody can read those, and a URL may hold a password.
-        env={**os.environ, "NIGHTPROOF_STORE": app.absolute(settings.store)},
+        env={
+            **os.environ,
+            "NIGHTPROOF_STORE": app.absolute(settings.store),
+            config.ACTOR: actor() or "nightproof resume --all",
+        },
     )
     asked: list[int] = []
 
@@ -207,6 +211,7 @@ def _environ(settings: Settings, folders: tuple[str, str], handover: Handover) -
         **_for_clients(settings),
         **ours,
         config.HANDED_OVER: config.hand_over(settings),
+        **({config.ACTOR: actor()} if actor() else {}),
         **told.variables(),
     }
 

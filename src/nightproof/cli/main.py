@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Sequence
 
 from nightproof.cli import quick
-from nightproof.cli.session import complain, debugging, isolated
+from nightproof.cli.session import complain, debugging, isolated, take_actor
 from nightproof.errors import NightproofError
 
 INTERRUPTED = 130
@@ -22,6 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     inside = isolated()
     if inside is not None:
         inside.enter()
+    take_actor()
     code = guarded(lambda: _command(given))
     # Only where this is the process: a program that calls the command goes on.
     if arguments is None and ("temporalio" in sys.modules or _threads_at_work()):

@@ -7,20 +7,25 @@ import shlex
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from nightproof.cli.session import actor
 from nightproof.errors import NightproofError
 from nightproof.journal.protocol import Journal
 from nightproof.model import identity
 from nightproof.views import audit as trail
 
 
-async def begin(journal: Journal, act: str, run: str, *words: str) -> int | None:
+async def begin(
+    journal: Journal, act: str, run: str, *words: str, given: bytes | None = None
+) -> int | None:
     """Write down that whoever gave the command ``nightproof WORDS`` has it done; the row's id.
 
-    None for a command that somebody else has written down already (see ACTOR in views/audit).
+    `given` is what it reads where a word is ``-``. None for a command that somebody else has
+    written down already (see ACTOR in config).
     """
-    if os.environ.get(trail.ACTOR):
+    if actor():
         return None
-    return await journal.audit(trail.intent(_who(), act, run, shlex.join(["nightproof", *words])))
+    command = shlex.join(["nightproof", *words])
+    return await journal.audit(trail.intent(_who(), act, run, command, given))
 
 
 async def finish(journal: Journal, number: int | None, code: int, outcome: str) -> None:
@@ -30,10 +35,12 @@ async def finish(journal: Journal, number: int | None, code: int, outcome: str) 
 
 
 @asynccontextmanager
-async def audited(journal: Journal, act: str, run: str, *words: str) -> AsyncIterator[list[str]]:
+async def audited(
+    journal: Journal, act: str, run: str, *words: str, given: bytes | None = None
+) -> AsyncIterator[list[str]]:
     """What happens inside is on record; what is put into the list is its outcome."""
     told: list[str] = []
-    number = await begin(journal, act, run, *words)
+    number = await begin(journal, act, run, *words, given=given)
     try:
         yield told
     except NightproofError as error:

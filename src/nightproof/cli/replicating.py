@@ -12,7 +12,7 @@ from typing import Any
 
 from nightproof import app
 from nightproof.cli.session import note
-from nightproof.config import Settings
+from nightproof.config import ACTOR, Settings
 from nightproof.errors import Interrupted, NightproofError, UsageError
 from nightproof.journal.lease import Possession, possession
 from nightproof.journal.protocol import Reader
@@ -20,7 +20,6 @@ from nightproof.journal.records import RunFilter, RunRow
 from nightproof.model import clock
 from nightproof.model.states import RunStatus
 from nightproof.views import open_run
-from nightproof.views.audit import ACTOR
 
 _OPEN = (RunStatus.RUNNING, RunStatus.PARKED)
 _PATIENCE_SECONDS = 30.0

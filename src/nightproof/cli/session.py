@@ -28,6 +28,7 @@ class Session:
 
 
 _debug = False
+_actor = ""
 
 
 def set_debug(on: bool) -> None:
@@ -39,6 +40,20 @@ def set_debug(on: bool) -> None:
 def debugging() -> bool:
     """Whether tracebacks are wanted (``--debug``, ``NIGHTPROOF_DEBUG=1``)."""
     return _debug or os.environ.get("NIGHTPROOF_DEBUG", "") not in ("", "0")
+
+
+def take_actor() -> None:
+    """Note who has this command done, where somebody wrote it down already.
+
+    Out of the environment: what a job starts is not done by them.
+    """
+    global _actor
+    _actor = os.environ.pop(config.ACTOR, "")
+
+
+def actor() -> str:
+    """Who has this command done, and has written it down; "" for whoever gave it."""
+    return _actor
 
 
 def isolated() -> ModuleType | None:

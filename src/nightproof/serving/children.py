@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
 
+from nightproof.config import ACTOR
 from nightproof.model import clock
-from nightproof.views.audit import ACTOR
 
 _CHUNK = 65536
 _SAID = 2000

@@ -9,12 +9,11 @@ from nightproof.errors import NotFound
 from nightproof.journal.listing import AuditRow
 from nightproof.journal.protocol import Reader
 from nightproof.model import clock, identity
+from nightproof.model.canonical import sha256_hex
 from nightproof.model.identity import ProcessIdentity
 from nightproof.views.runs import open_run
 from nightproof.views.values import iso
 
-ACTOR = "NIGHTPROOF_ACTOR"
-"""Set for a command that somebody else has already written down, with who had it done."""
 PARKED = 75
 """The exit code of a run that is not at its end, and can go on."""
 _MOST = 2000
@@ -34,6 +33,7 @@ class AuditView:
     run: str
     """The run's name; empty where it was about no single run."""
     command: str
+    """What a run was told is not in it: ``-`` stands for that, with its size and digest behind."""
     state: State
     """`outcome unknown` where whoever waited for the command died before it ended."""
     code: int | None
@@ -91,12 +91,19 @@ def audit_view(row: AuditRow) -> AuditView:
     )
 
 
-def intent(who: str, act: str, run: str, command: str) -> AuditRow:
-    """What is written before the act, by the process that will wait for its end."""
+def intent(who: str, act: str, run: str, command: str, given: bytes | None = None) -> AuditRow:
+    """What is written before the act, by the process that will wait for its end.
+
+    Of what the command is `given` on its standard input there is only the digest: the trail is
+    kept when the run, which has the whole of it, is removed.
+    """
+    command = command[:_MOST]
+    if given is not None:
+        command += f"  # {len(given):,} bytes, sha256:{sha256_hex(given)}"
     here = identity.here()
     waiting = f"{here.host} {here.pid} {here.started}"
     return AuditRow(
-        0, clock.now_ms(), who[:_MOST], act, run, command[:_MOST], outcome=waiting
+        0, clock.now_ms(), who[:_MOST], act, run, command, outcome=waiting
     )  # fmt: skip
 
 

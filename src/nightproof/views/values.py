@@ -35,6 +35,14 @@ def preview(data: bytes | None, limit: int = PREVIEW) -> str:
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
+def typed(text: str) -> bytes:
+    """What a person typed as JSON, as it goes on record. Raises ValueError where it is none."""
+    try:
+        return json.dumps(json.loads(text), ensure_ascii=False).encode()
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+
+
 def whole(text: str) -> str:
     """A text that every store can look for: half of a surrogate pair is in none."""
     return text.encode("utf-8", "surrogatepass").decode("utf-8", "replace")

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from nightproof import app
+from nightproof import app, config
 from nightproof.errors import StoreError
 from nightproof.serving.children import Ended, How
 from nightproof.views import audit as trail
@@ -50,12 +50,13 @@ async def carry_out(site: Site, plan: Plan, who: str) -> str:
 
     Returns when the command has ended, or goes on for long: its outcome is written then.
     """
-    number = await site.journal.audit(trail.intent(who, plan.act, plan.run, plan.command))
+    intent = trail.intent(who, plan.act, plan.run, plan.command, plan.given)
+    number = await site.journal.audit(intent)
     site.live.poke()
     at = plan.words.index("--")
     words = [*plan.words[:at], "--json", *plan.words[at:]]
     # Not as an option: everybody can read those, and a URL may hold a password.
-    environ = {"NIGHTPROOF_STORE": app.absolute(site.settings.store), trail.ACTOR: who}
+    environ = {"NIGHTPROOF_STORE": app.absolute(site.settings.store), config.ACTOR: who}
     how = How(plan.given, plan.folder, {**environ, "NIGHTPROOF_DEBUG": ""})
     ended = site.commands.start(f"act {number}", f"{plan.act} ({number})", words, how)
     following = site.commands.follow(_conclude(site, plan, number, ended))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
@@ -23,12 +22,17 @@ from nightproof.views.actions import (
 )
 from nightproof.views.effects import EffectView, effect_view
 from nightproof.views.runs import alive
+from nightproof.views.values import typed
 from nightproof.web.acting import Plan
 from nightproof.web.rendering import url
 from nightproof.web.site import Site
 
 MOST_BYTES = 100_000
 """Of what is given on a command line: the kernel allows little more for one word."""
+_UNSEEN = (
+    "What you type reaches the command through its standard input (-), where nobody else on this "
+    "machine reads it; the run keeps it, the audit trail its digest."
+)
 Fields = Mapping[str, str]
 
 
@@ -171,10 +175,13 @@ async def resolve(site: Site, fields: Fields) -> Asked:
         "If it did happen and you have it tried again, it happens twice. If it did not and you "
         "take it as done, it never happens."
     )
-    more = (result,) if result else ()
-    happened = ("resolve", "--happened", "--", row.name, key, *more)
+    asked.says.append(_UNSEEN)
+    happened = Plan(
+        "resolve", row.name, ("resolve", "--happened", "--", row.name, key, *_dash(result)), back,
+        given=_recorded(result),
+    )  # fmt: skip
     retry = ("resolve", "--retry", "--", row.name, key)
-    asked.offer(Plan("resolve", row.name, happened, back), decision == "happened", "it happened")
+    asked.offer(happened, decision == "happened", "it happened")
     asked.offer(Plan("resolve", row.name, retry, back), decision == "retry", "it did not")
     if asked.plan is None:
         asked.error = "Choose one of the two."
@@ -193,9 +200,12 @@ async def signal(site: Site, fields: Fields) -> Asked:
     asked.given.update(name=name, payload=payload)
     waits = f"It waits for: {', '.join(names)}." if names else "It does not wait for a signal now."
     asked.says.append(f"The signal is kept until the run takes it. {waits}")
+    asked.says.append(_UNSEEN)
     if names and name and name not in names:
         asked.warnings.append(f"The run does not wait for '{name}' now.")
-    asked.offer(Plan("signal", row.name, ("signal", "--", row.name, name, payload), back))
+    told = "" if payload == "null" else payload
+    words = ("signal", "--", row.name, name, *_dash(told))
+    asked.offer(Plan("signal", row.name, words, back, given=_recorded(told)))
     asked.error = _wrong_json(payload, "The payload") if name else "A signal has a name."
     if len(name.encode()) > MOST_BYTES:
         asked.error = "That name is too long."
@@ -244,12 +254,23 @@ def _wrong_days(first: str, last: str) -> str:
     return "The last day is before the first." if end < begin else ""
 
 
-def _wrong_json(text: str, what: str) -> str:
-    if len(text.encode()) > MOST_BYTES:
-        return f"{what} is too long for a command: at most {MOST_BYTES:,} bytes."
+def _dash(text: str) -> tuple[str, ...]:
+    """The word for what a command reads: its arguments can be read by everybody."""
+    return ("-",) if text else ()
+
+
+def _recorded(text: str) -> bytes | None:
+    """What a command reads, as it goes on record; as it is, where it is no JSON."""
     try:
-        json.loads(text)
-    except (ValueError, RecursionError) as error:
+        return typed(text) if text else None
+    except ValueError:
+        return text.encode()
+
+
+def _wrong_json(text: str, what: str) -> str:
+    try:
+        typed(text)
+    except ValueError as error:
         return f'{what} is not JSON: {error}. Text needs quotes: "text".'
     return ""
 
