@@ -23,9 +23,9 @@ async def tell(journal: Journal, settings: Settings, row: RunRow, cancel: bool =
     """Have the run's workflow heed what is in the journal; the row as it is then.
 
     Where Temporal has lost the workflow, the run is given back: whoever resumes it goes
-    on with what is on record. A server that is away is no error: signals and decisions are
-    on record, and workflows look for them by themselves every few minutes. A cancellation
-    they do not look for: it has to be given again.
+    on with what is on record. A server that is away is no error: what was told is on record;
+    workflows look for signals and decisions by themselves every few minutes, and workers for
+    cancellations.
     """
     from nightproof.engines.temporal import control
     from nightproof.engines.temporal.connection import connect
@@ -37,11 +37,9 @@ async def tell(journal: Journal, settings: Settings, row: RunRow, cancel: bool =
         if await act(connection, row.name):
             return row
     except EngineError as error:
-        then = (
-            "give the command again when the server is back"
-            if cancel
-            else ("it is kept in the journal until the server is back")
-        )
+        then = "it is kept in the journal until the server is back"
+        if cancel:
+            then += ", and a worker heeds it then"
         note(f"nightproof: {error.message}: {then}")
         return row
     return await give_back(journal, row)

@@ -19,6 +19,7 @@ from nightproof.engines.temporal.beside import Beside, Telling
 from nightproof.engines.temporal.connection import Connection, refused
 from nightproof.engines.temporal.execution import host_of
 from nightproof.engines.temporal.firing import Fire, FireWorkflow, Firing
+from nightproof.engines.temporal.heeding import Heeding
 from nightproof.engines.temporal.remarks import speak_plainly
 from nightproof.engines.temporal.workflow import JobWorkflow, serve
 from nightproof.errors import EngineError
@@ -91,8 +92,11 @@ class Worker:
         await self._activities.warm()
         working = asyncio.ensure_future(self._worker.run())
         stopped = asyncio.ensure_future(self._stop.wait())
+        heeding = Heeding(self._activities.host.journal, self._connection)
+        heeds = asyncio.ensure_future(heeding.keep())
         await asyncio.wait((working, stopped), return_when=asyncio.FIRST_COMPLETED)
         stopped.cancel()
+        heeds.cancel()
         if not working.done():
             await self._activities.drain()
             leaving = asyncio.ensure_future(self._worker.shutdown())
