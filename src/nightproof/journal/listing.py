@@ -93,17 +93,3 @@ def searched(text: str) -> tuple[str, str]:
     import json  # searching is rare
 
     return text, json.dumps(text, ensure_ascii=False)[1:-1]
-
-
-def part(low: int, high: int, mark: str, first: int) -> str:
-    """How many of the ordered bounds from `low` to `high` are not after `at`, as SQL.
-
-    Bound n is the parameter number `first` + n. A search by halves: attempts may be many.
-    """
-    if low == high:
-        return str(low)
-    middle = (low + high) // 2
-    return (
-        f"CASE WHEN at < {mark}{first + middle} THEN {part(low, middle, mark, first)} "
-        f"ELSE {part(middle + 1, high, mark, first)} END"
-    )

@@ -7,24 +7,24 @@ from nightproof.journal.lease import Possession, possession
 from nightproof.journal.records import Claimed, Owner, RunRow, Wanted, run_name
 from nightproof.model import clock
 from nightproof.model.states import RunStatus
-from nightproof.stores.postgres.reads import run_row
-from nightproof.stores.postgres.schema import NOW, RUN_COLUMNS
+from nightproof.stores.postgres.reads import RUN_FIELDS, run_row
+from nightproof.stores.postgres.schema import NOW
 from nightproof.stores.postgres.session import Transaction
 
 _INSERT = (
     "INSERT INTO run (name, job, digest, replicate, contract, target, code, parent, options, "
     "status, created, updated, token, owner_host, owner_pid, owner_started, lease_until) "
     "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'running', $10, $10, 1, $11, $12, $13, "
-    f"{NOW} + $14::bigint) ON CONFLICT (name) DO NOTHING RETURNING {RUN_COLUMNS}"
+    f"{NOW} + $14::bigint) ON CONFLICT (name) DO NOTHING RETURNING {RUN_FIELDS}"
 )
-_LOCK = f"SELECT {RUN_COLUMNS} FROM run WHERE name = $1 FOR NO KEY UPDATE"
+_LOCK = f"SELECT {RUN_FIELDS} FROM run WHERE name = $1 FOR NO KEY UPDATE"
 _TAKE = (
     "UPDATE run SET status = 'running', token = token + 1, owner_host = $1, owner_pid = $2, "
     f"owner_started = $3, lease_until = {NOW} + $4::bigint, updated = $5, "
     "cancel = (cancel AND status = 'running'), wake = NULL, waiting = '', "
     "attempts = attempts + 1, finished = NULL, "
     "target = CASE WHEN $6::text = '' THEN target ELSE $6 END "
-    f"WHERE id = $7 RETURNING {RUN_COLUMNS}"
+    f"WHERE id = $7 RETURNING {RUN_FIELDS}"
 )
 _ATTEMPT = (
     "INSERT INTO attempt (run, n, boot, started, host, pid, pid_started) "
@@ -133,7 +133,7 @@ async def cancel(transaction: Transaction, run: int) -> bool:
     The token changes with it, so that an owner who was thought dead is fenced off.
     """
     now = clock.now_ms()
-    sql = f"SELECT {RUN_COLUMNS} FROM run WHERE id = $1 FOR NO KEY UPDATE"
+    sql = f"SELECT {RUN_FIELDS} FROM run WHERE id = $1 FOR NO KEY UPDATE"
     row = run_row((await transaction.all(sql, run))[0])
     if row.status not in (RunStatus.RUNNING, RunStatus.PARKED):
         return row.status is RunStatus.CANCELLED

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from nightproof.errors import LeaseLost, NotFound
 from nightproof.journal.records import EffectRow, LaneBatch
+from nightproof.journal.tables import EFFECT_COLUMNS, effect_row
 from nightproof.model import clock
 from nightproof.model.states import EffectState
 from nightproof.stores.postgres import writing
-from nightproof.stores.postgres.reads import effect_row
-from nightproof.stores.postgres.schema import EFFECT_COLUMNS
 from nightproof.stores.postgres.session import Transaction
 from nightproof.stores.postgres.waking import wake
 

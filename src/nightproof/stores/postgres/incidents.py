@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from nightproof.journal.incidents import ALL_TOLD, Checkpoint, IncidentRow
-from nightproof.model.states import Kind
-from nightproof.stores.postgres.session import Session, Transaction
+from nightproof.journal.incidents import ALL_TOLD, IncidentRow
+from nightproof.journal.shown import INCIDENT_COLUMNS
+from nightproof.stores.postgres.session import Transaction
 
 KEPT_MS = 90 * 86_400_000
 """So long an incident is kept after its end."""
-_COLUMNS = "key, kind, job, run, opened, cleared, notified, note"
 
 
 def _told(column: str) -> str:
@@ -20,35 +19,12 @@ def _told(column: str) -> str:
 
 
 _OPEN = (
-    f"INSERT INTO incident ({_COLUMNS}) VALUES ($1, $2, $3, $4, $5, NULL, 0, $6) "
+    f"INSERT INTO incident ({INCIDENT_COLUMNS}) VALUES ($1, $2, $3, $4, $5, NULL, 0, $6) "
     "ON CONFLICT (key) DO UPDATE SET cleared = NULL, kind = excluded.kind, job = excluded.job, "
     f"{_told('opened')}, {_told('note')}, {_told('run')}, notified = "
     f"CASE WHEN incident.notified = {ALL_TOLD} THEN 0 ELSE incident.notified END "
     "WHERE incident.cleared IS NOT NULL"
 )
-_READ = (
-    f"SELECT {_COLUMNS} FROM incident WHERE cleared IS NULL OR cleared >= $1 "
-    "ORDER BY opened DESC, key"
-)
-_PROGRESS = (
-    Kind.RESULT, Kind.FAILURE, Kind.VALUE, Kind.ARTIFACT, Kind.UNDONE, Kind.CHILD, Kind.EFFECT,
-    Kind.SIGNAL,
-)  # fmt: skip
-_CHECKPOINT = (
-    "SELECT seq, at, kind, code FROM entry WHERE run = $1 AND "
-    f"kind IN ({', '.join(str(int(kind)) for kind in _PROGRESS)}) ORDER BY seq DESC LIMIT 1"
-)
-
-
-async def read(session: Session, since: int | None) -> list[IncidentRow]:
-    """See :class:`nightproof.journal.protocol.Reader`."""
-    return [IncidentRow(*row) for row in await session.rows(_READ, since or 0)]
-
-
-async def checkpoint(session: Session, run: int) -> Checkpoint | None:
-    """See :class:`nightproof.journal.protocol.Reader`."""
-    rows = await session.rows(_CHECKPOINT, run)
-    return Checkpoint(*rows[0]) if rows else None
 
 
 async def begin(transaction: Transaction, row: IncidentRow) -> IncidentRow:
@@ -57,7 +33,7 @@ async def begin(transaction: Transaction, row: IncidentRow) -> IncidentRow:
         [
             ("DELETE FROM incident WHERE cleared < $1", (row.opened - KEPT_MS,)),
             (_OPEN, (row.key, row.kind, row.job, row.run, row.opened, row.note)),
-            (f"SELECT {_COLUMNS} FROM incident WHERE key = $1", (row.key,)),
+            (f"SELECT {INCIDENT_COLUMNS} FROM incident WHERE key = $1", (row.key,)),
         ]
     )
     return IncidentRow(*answers[2].rows[0])

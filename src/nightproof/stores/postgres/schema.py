@@ -135,13 +135,5 @@ def migrations(version: int) -> Iterator[tuple[int, tuple[str, ...]]]:
 NOW = "(extract(epoch FROM clock_timestamp()) * 1000)::bigint"
 """The database's clock: it alone decides about leases."""
 
-RUN_COLUMNS = (
-    "id, name, job, digest, replicate, contract, target, code, parent, options, status, created, "
-    "updated, finished, wake, waiting, result, result_blob, error, token, owner_host, owner_pid, "
-    "owner_started, beat, "
-    f"CASE WHEN lease_until = 0 THEN NULL ELSE lease_until - {NOW} END, "
-    "cancel, attempts, result_crc"
-)
-"""A lease is read as the milliseconds that are left of it."""
-EFFECT_COLUMNS = "key, name, run, state, digest, inputs, tries, at, output, blob, error, run_name"
-ENTRY_COLUMNS = "run, seq, kind, code, fp, at, took, inputs, output, blob, crc"
+LEFT = f"CASE WHEN lease_until = 0 THEN NULL ELSE lease_until - {NOW} END"
+"""The milliseconds that are left of a lease."""

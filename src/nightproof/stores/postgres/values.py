@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any, Final
 
 BYTEA: Final = 17
@@ -19,6 +20,13 @@ Row = tuple[Any, ...]
 _NULL: Final = struct.pack("!i", -1)
 _length = struct.Struct("!i").pack
 _double = struct.Struct("!d").unpack
+
+
+@lru_cache(512)
+def numbered(sql: str) -> str:
+    """A statement whose values are marked ``?``, as Postgres wants them marked."""
+    first, *rest = sql.split("?")
+    return first + "".join(f"${n}{part}" for n, part in enumerate(rest, 1))
 
 
 def encode(values: Sequence[Any]) -> tuple[list[bytes | None], list[int]]:

@@ -7,11 +7,10 @@ from zlib import crc32
 from nightproof.errors import StoreDamaged
 from nightproof.journal.lease import Possession, possession
 from nightproof.journal.records import Claimed, Finish, Owner, RunRow, Wanted, run_name
+from nightproof.journal.tables import RUN_COLUMNS, run_row
 from nightproof.model import clock
 from nightproof.model.states import RunStatus
 from nightproof.stores.sqlite.connection import Database
-from nightproof.stores.sqlite.reads import run_row
-from nightproof.stores.sqlite.schema import RUN_COLUMNS
 
 _INSERT = (
     "INSERT INTO run (id, name, job, digest, replicate, contract, target, code, parent, options, "

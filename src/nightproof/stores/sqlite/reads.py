@@ -3,175 +3,60 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from nightproof.errors import NotFound
 from nightproof.journal.quotas import QuotaRow
-from nightproof.journal.records import (
-    AttemptRow,
-    Boot,
-    CodeRow,
-    EffectRow,
-    Entry,
-    Recorded,
-    RunFilter,
-    RunRow,
-    SignalRow,
-    checksum,
-    intact,
-)
-from nightproof.model.identity import ProcessIdentity
-from nightproof.model.states import EffectState, Kind, RunStatus
+from nightproof.journal.reading import TableReader
+from nightproof.journal.records import EffectRow, Entry, Recorded, checksum, intact
+from nightproof.journal.tables import ENTRY_COLUMNS, REPLAYABLE, Row, effect_row
 from nightproof.stores.sqlite import quotas
 from nightproof.stores.sqlite.connection import Database, explained
-from nightproof.stores.sqlite.schema import (
-    EFFECT_COLUMNS,
-    ENTRY_COLUMNS,
-    LISTING,
-    RUN_COLUMNS,
-    VERSION,
-)
+from nightproof.stores.sqlite.schema import ARTIFACT_DIGEST, LISTING, VERSION
 
 if TYPE_CHECKING:
-    from nightproof.journal.incidents import Checkpoint, IncidentRow
-    from nightproof.journal.listing import AuditRow, EffectFilter, JobRow, RunGroup, SpanRow
-    from nightproof.journal.schedules import FireRow, ScheduleRow
+    from nightproof.journal.listing import EffectFilter
 
-REPLAYABLE = (
-    Kind.RESULT,
-    Kind.FAILURE,
-    Kind.VALUE,
-    Kind.WAIT,
-    Kind.ARTIFACT,
-    Kind.UNDONE,
-    Kind.CHILD,
-    Kind.EFFECT,
-    Kind.SIGNAL,
-    Kind.REOPENED,
-)
+_SINCE: Final = {"incident": 3, "schedule": 4, "fire": 4, "audit": 6}
+"""The version of the schema that tables came with."""
 
 
-def run_row(row: tuple[Any, ...]) -> RunRow:
-    """A row of RUN_COLUMNS as a record."""
-    owner = ProcessIdentity(row[20], row[21], row[22]) if row[20] is not None else None
-    head, middle = row[:10], row[11:20]
-    return RunRow(
-        *head, RunStatus(row[10]), *middle, owner, *row[23:25], bool(row[25]), *row[26:28]
-    )  # type: ignore[call-arg]
-
-
-def effect_row(row: tuple[Any, ...]) -> EffectRow:
-    """A row of EFFECT_COLUMNS as a record."""
-    return EffectRow(row[0], row[1], row[2], EffectState(row[3]), *row[4:])
-
-
-class SqliteReader:
+class SqliteReader(TableReader):
     """Reads a journal; every method is one or two statements."""
+
+    within_text = "instr({}, ?) > 0"
+    within_bytes = "instr({}, ?) > 0"
+    artifact_digest = ARTIFACT_DIGEST
 
     def __init__(self, database: Database, url: str, version: int = VERSION) -> None:
         self._db = database
         self.url = url
         self._version = version
 
-    def _all(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
+    def _all(self, sql: str, *values: Any) -> list[Row]:
         self._db.check_process()
         with explained(self._db.path):
             return self._db.execute(sql, values).fetchall()
 
+    async def rows(self, sql: str, *values: Any) -> list[Row]:
+        """See :class:`nightproof.journal.tables.Tables`."""
+        return self._all(sql, *values)
+
+    def among(self, column: str, values: Sequence[int] | Sequence[str]) -> tuple[str, list[Any]]:
+        """See :class:`nightproof.journal.tables.Tables`."""
+        return f"{column} IN ({', '.join('?' * len(values))})", list(values)
+
+    def hint(self, index: str) -> str:
+        """See :class:`nightproof.journal.tables.Tables`."""
+        return f"INDEXED BY {index} " if self._version >= LISTING else ""
+
+    async def has(self, table: str) -> bool:
+        """See :class:`nightproof.journal.tables.Tables`."""
+        return self._version >= _SINCE[table]
+
     async def present(self) -> None:
         """See :class:`nightproof.journal.protocol.Reader`."""
         self._db.present()
-
-    async def find(self, name: str) -> RunRow | None:
-        """See :class:`nightproof.journal.protocol.Reader`."""
-        rows = self._all(f"SELECT {RUN_COLUMNS} FROM run WHERE name = ?", name)
-        if not rows and name:
-            rows = self._all(
-                f"SELECT {RUN_COLUMNS} FROM run WHERE substr(name, 1, ?) = ? "
-                "ORDER BY id DESC LIMIT 6",
-                len(name),
-                name,
-            )
-            if len(rows) > 1:
-                raise NotFound(
-                    f"'{name}' is the beginning of several runs: "
-                    + ", ".join(row[1] for row in rows),
-                    "Give more of the name.",
-                )
-        return run_row(rows[0]) if rows else None
-
-    async def run(self, run: int) -> RunRow:
-        """See :class:`nightproof.journal.protocol.Reader`."""
-        rows = self._all(f"SELECT {RUN_COLUMNS} FROM run WHERE id = ?", run)
-        if not rows:
-            raise NotFound(
-                f"run number {run} is not in the journal any more", "It was removed by retention."
-            )
-        return run_row(rows[0])
-
-    async def runs(self, want: RunFilter) -> list[RunRow]:
-        """See :class:`nightproof.journal.protocol.Reader`."""
-        from nightproof.stores.sqlite import listing  # of no use to a run
-
-        sql, values = listing.runs(want, self._version)
-        return [run_row(row) for row in self._all(sql, *values)]
-
-    async def jobs(self) -> list[JobRow]:
-        """See :class:`nightproof.journal.protocol.Reader`."""
-        from nightproof.stores.sqlite import listing
-
-        return listing.jobs(self._all, self._version)
-
-    async def groups(self, since: int) -> list[RunGroup]:
-        """See :class:`nightproof.journal.protocol.Reader`."""
-        from nightproof.stores.sqlite import listing
-
-        return listing.groups(self._all, since)
-
-    async def entries(
-        self,
-        run: int,
-        kinds: Sequence[int] = (),
-        after: int = -1,
-        limit: int = -1,
-        *,
-        codes: Sequence[int] = (),
-        text: bytes = b"",
-        before: int | None = None,
-        newest: bool = False,
-        skip: int = 0,
-    ) -> list[Entry]:
-        """See :class:`nightproof.journal.protocol.Reader`."""
-        told = kinds and Kind.RESULT not in kinds and self._version >= LISTING
-        sql = f"SELECT {ENTRY_COLUMNS} FROM entry {'INDEXED BY entry_told ' if told else ''}"
-        sql += f"WHERE run = ? AND seq > ? {f'AND kind <> {Kind.RESULT:d} ' if told else ''}"
-        values: list[Any] = [run, after]
-        if kinds:
-            sql += f"AND kind IN ({', '.join(str(int(kind)) for kind in kinds)}) "
-        if codes:
-            sql += f"AND code IN ({', '.join('?' * len(codes))}) "
-            values += codes
-        if text:
-            sql += "AND instr(inputs, ?) "
-            values.append(text)
-        if before is not None:
-            sql += "AND seq < ? "
-            values.append(before)
-        sql += f"ORDER BY seq {'DESC ' if newest else ''}LIMIT ? OFFSET ?"
-        found = [Entry(*row) for row in self._all(sql, *values, limit, skip)]
-        return found[::-1] if newest else found
-
-    async def spans(self, run: int, bounds: Sequence[int] = ()) -> list[SpanRow]:
-        """See :class:`nightproof.journal.protocol.Reader`."""
-        from nightproof.stores.sqlite import listing
-
-        return listing.spans(self._all, run, bounds)
-
-    async def states(self, run: int, codes: Sequence[int], reopened: int = -1) -> str:
-        """See :class:`nightproof.journal.protocol.Reader`."""
-        from nightproof.stores.sqlite import listing
-
-        return listing.states(self._all, run, codes, reopened)
 
     async def ledger(self, want: EffectFilter) -> list[EffectRow]:
         """See :class:`nightproof.journal.protocol.Reader`."""
@@ -179,86 +64,6 @@ class SqliteReader:
 
         sql, values = listing.ledger(want, self._version)
         return [effect_row(row) for row in self._all(sql, *values)]
-
-    async def delivered(self, digest: str, limit: int = 50) -> list[Entry]:
-        """See :class:`nightproof.journal.protocol.Reader`."""
-        from nightproof.stores.sqlite import listing
-
-        return listing.delivered(self._all, digest, limit)
-
-    async def audits(
-        self, limit: int = 50, before: int | None = None, run: str | None = None
-    ) -> list[AuditRow]:
-        """See :class:`nightproof.journal.protocol.Reader`."""
-        from nightproof.stores.sqlite import listing
-
-        if self._version < LISTING:
-            return []
-        return listing.audits(self._all, limit, before, run)
-
-    async def tally(self, run: int) -> list[tuple[int, int, int]]:
-        """See :class:`nightproof.journal.protocol.Reader`."""
-        rows = self._all(
-            "SELECT kind, code, count(*) FROM entry WHERE run = ? GROUP BY kind, code", run
-        )
-        return [(row[0], row[1], row[2]) for row in rows]
-
-    async def codes(self, ids: Iterable[int]) -> dict[int, CodeRow]:
-        """See :class:`nightproof.journal.protocol.Reader`."""
-        found = {}
-        for code in set(ids):
-            for row in self._all("SELECT id, name, digest FROM code WHERE id = ?", code):
-                found[code] = CodeRow(*row)
-        return found
-
-    async def attempts(self, run: int) -> list[AttemptRow]:
-        """See :class:`nightproof.journal.protocol.Reader`."""
-        return [
-            AttemptRow(row[0], row[1], row[2], row[3], row[4], row[5], ProcessIdentity(*row[6:9]))
-            for row in self._all(
-                "SELECT run, n, boot, started, ended, outcome, host, pid, pid_started "
-                "FROM attempt WHERE run = ? ORDER BY n",
-                run,
-            )
-        ]
-
-    async def effects(self, run: int | None = None) -> list[EffectRow]:
-        """See :class:`nightproof.journal.protocol.Reader`."""
-        if run is None:
-            rows = self._all(f"SELECT {EFFECT_COLUMNS} FROM effect ORDER BY at, key")
-        else:
-            rows = self._all(
-                f"SELECT {EFFECT_COLUMNS} FROM effect WHERE run = ? ORDER BY at, key", run
-            )
-        return [effect_row(row) for row in rows]
-
-    async def effect(self, key: str) -> EffectRow | None:
-        """See :class:`nightproof.journal.protocol.Journal`."""
-        rows = self._all(f"SELECT {EFFECT_COLUMNS} FROM effect WHERE key = ?", key)
-        return effect_row(rows[0]) if rows else None
-
-    async def signals(self, run: int) -> list[SignalRow]:
-        """See :class:`nightproof.journal.protocol.Reader`."""
-        return [
-            SignalRow(*row)
-            for row in self._all(
-                "SELECT id, run, name, payload, at FROM signal WHERE run = ? AND taken = 0 "
-                "ORDER BY id",
-                run,
-            )
-        ]
-
-    async def boots(self, limit: int = 50, idle: bool = False) -> list[Boot]:
-        """See :class:`nightproof.journal.protocol.Reader`."""
-        only = "WHERE NOT EXISTS (SELECT 1 FROM attempt WHERE attempt.boot = boot.id)"
-        return [
-            Boot(row[0], row[1], ProcessIdentity(row[2], row[3], row[4]), row[5], row[6])
-            for row in self._all(
-                "SELECT id, at, host, pid, started, command, stage FROM boot "
-                f"{only if idle else ''} ORDER BY at DESC LIMIT ?",
-                limit,
-            )
-        ]
 
     async def index(self, run: int, inline: int) -> tuple[list[Recorded], list[int]]:
         """See :class:`nightproof.journal.protocol.Journal`."""
@@ -282,70 +87,19 @@ class SqliteReader:
     async def outputs(self, run: int, seqs: Sequence[int]) -> dict[int, Entry]:
         """See :class:`nightproof.journal.protocol.Journal`."""
         found = {}
+        sql = f"SELECT {ENTRY_COLUMNS} FROM entry WHERE run = ? AND seq = ?"
         for seq in seqs:
-            for row in self._all(
-                f"SELECT {ENTRY_COLUMNS} FROM entry WHERE run = ? AND seq = ?", run, seq
-            ):
+            for row in self._all(sql, run, seq):
                 entry = Entry(*row)
                 if intact(entry):
                     found[seq] = entry
         return found
-
-    async def last_seq(self, run: int) -> int:
-        """See :class:`nightproof.journal.protocol.Journal`."""
-        rows = self._all("SELECT max(seq) FROM entry WHERE run = ?", run)
-        value = rows[0][0]
-        return -1 if value is None else int(value)
-
-    async def due(self, now_ms: int) -> list[RunRow]:
-        """See :class:`nightproof.journal.protocol.Journal`."""
-        return [
-            run_row(row)
-            for row in self._all(
-                f"SELECT {RUN_COLUMNS} FROM run WHERE parent IS NULL "
-                "AND status IN ('running', 'parked') "
-                "AND (status = 'running' OR wake <= ?) ORDER BY id",
-                now_ms,
-            )
-        ]
 
     async def quotas(self, now_ms: int) -> list[QuotaRow]:
         """See :class:`nightproof.journal.quotas.QuotaReader`."""
         self._db.check_process()
         with explained(self._db.path):
             return quotas.read(self._db, now_ms)
-
-    async def incidents(self, since: int | None = None) -> list[IncidentRow]:
-        """See :class:`nightproof.journal.protocol.Reader`."""
-        from nightproof.stores.sqlite import incidents  # of no use to a run
-
-        self._db.check_process()
-        with explained(self._db.path):
-            return incidents.read(self._db, since)
-
-    async def checkpoint(self, run: int) -> Checkpoint | None:
-        """See :class:`nightproof.journal.protocol.Reader`."""
-        from nightproof.stores.sqlite import incidents  # of no use to a run
-
-        self._db.check_process()
-        with explained(self._db.path):
-            return incidents.checkpoint(self._db, run)
-
-    async def schedules(self) -> list[ScheduleRow]:
-        """See :class:`nightproof.journal.protocol.Reader`."""
-        from nightproof.stores.sqlite import schedules  # of no use to a run
-
-        self._db.check_process()
-        with explained(self._db.path):
-            return schedules.read(self._db)
-
-    async def fires(self, schedule: str, first: int, last: int) -> list[FireRow]:
-        """See :class:`nightproof.journal.protocol.Reader`."""
-        from nightproof.stores.sqlite import schedules  # of no use to a run
-
-        self._db.check_process()
-        with explained(self._db.path):
-            return schedules.fires(self._db, schedule, first, last)
 
     async def recorded(self, run: int, fps: Sequence[bytes]) -> dict[bytes, Entry]:
         """See :class:`nightproof.journal.protocol.Reader`."""

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 APPLICATION_ID = 0x4E505246
 """Written to the file header, so that ``file`` and other tools can tell a journal."""
+ARTIFACT_DIGEST = 'substr(output, instr(output, CAST(\'"sha256": "\' AS BLOB)) + 11, 64)'
+"""The digest in the note about an artifact."""
 
 _V1 = """
 CREATE TABLE code (
@@ -98,7 +100,7 @@ CREATE TABLE outcome (
 """
 
 # What is shown is found without reading every step: no index here has results of steps.
-_V6 = """
+_V6 = f"""
 CREATE TABLE audit (
     id INTEGER PRIMARY KEY, at INTEGER NOT NULL, who TEXT NOT NULL, act TEXT NOT NULL,
     run TEXT NOT NULL, command TEXT NOT NULL, code INTEGER, outcome TEXT NOT NULL DEFAULT ''
@@ -106,7 +108,7 @@ CREATE TABLE audit (
 CREATE INDEX audit_run ON audit (run);
 CREATE INDEX entry_told ON entry (run, seq, kind) WHERE kind <> 1;
 CREATE INDEX entry_delivered ON entry (
-    substr(output, instr(output, CAST('"sha256": "' AS BLOB)) + 11, 64), at
+    {ARTIFACT_DIGEST}, at
 ) WHERE kind = 6;
 CREATE INDEX run_job ON run (job, id);
 CREATE INDEX run_open ON run (id) WHERE status IN ('running', 'parked');
@@ -123,12 +125,3 @@ MIGRATIONS: tuple[str, ...] = (_V1, _V2, _V3, _V4, _V5, _V6)
 VERSION = len(MIGRATIONS)
 LISTING = 6
 """The version since which there are indexes for what is shown, and a record of what people did."""
-
-RUN_COLUMNS = (
-    "id, name, job, digest, replicate, contract, target, code, parent, options, status, created, "
-    "updated, finished, wake, waiting, result, result_blob, error, token, owner_host, owner_pid, "
-    "owner_started, beat, lease_until, cancel, attempts, "
-    "result_crc"
-)
-EFFECT_COLUMNS = "key, name, run, state, digest, inputs, tries, at, output, blob, error, run_name"
-ENTRY_COLUMNS = "run, seq, kind, code, fp, at, took, inputs, output, blob, crc"

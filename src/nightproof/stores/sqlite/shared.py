@@ -14,9 +14,9 @@ from nightproof.journal.records import (
     counts,
     intact,
 )
+from nightproof.journal.tables import ENTRY_COLUMNS
 from nightproof.model.states import Kind, RunStatus
 from nightproof.stores.sqlite.connection import Database
-from nightproof.stores.sqlite.schema import ENTRY_COLUMNS
 
 _SINCE_SCHEMA = 5
 """A journal of an older schema that is only read has no shared runs."""

@@ -27,6 +27,7 @@ from nightproof.journal.records import (
     Write,
     event,
 )
+from nightproof.journal.tables import EFFECT_COLUMNS, effect_row
 from nightproof.model import clock
 from nightproof.model.states import EffectState, RunStatus
 from nightproof.stores.sqlite import claims, quotas
@@ -37,8 +38,7 @@ from nightproof.stores.sqlite.connection import (
     patiently,
     translate,
 )
-from nightproof.stores.sqlite.reads import SqliteReader, effect_row
-from nightproof.stores.sqlite.schema import EFFECT_COLUMNS
+from nightproof.stores.sqlite.reads import SqliteReader
 
 if TYPE_CHECKING:
     from nightproof.journal.incidents import IncidentRow
