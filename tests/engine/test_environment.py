@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import threading
+import time
 
 import pytest
 
@@ -10,7 +12,7 @@ from nightproof.engines.attempt import environment
 from nightproof.errors import BlobError, EnvironmentChanged, StoreFull
 from nightproof.journal.records import RunFilter
 from nightproof.model.states import Kind, RunStatus
-from nightproof.provenance.snapshot import read, taking
+from nightproof.provenance.snapshot import Snapshot, read, taking
 from nightproof.stores.files import FileBlobs
 
 pytestmark = pytest.mark.sqlite_only
@@ -73,13 +75,42 @@ def test_the_snapshot_of_an_attempt_comes_after_its_first_step(
     assert night.ask(lambda app: app.journal.referenced([note["items"]])) == {note["items"]}
 
 
+def test_a_snapshot_that_is_waited_for_makes_way_no_more(
+    night, night_contract, another_process, monkeypatch
+):
+    """It breathes beside the steps, and not while only its own run waits for it."""
+    breaths = []
+    begun = threading.Event()
+
+    def capture(want, breathe):
+        breathe()
+        begun.set()
+        seen = 0
+        while len(breaths) > seen:
+            seen = len(breaths)
+            time.sleep(0.001)
+            breathe()
+        return Snapshot({}, {}, {})
+
+    @job
+    async def main(contract: night_contract) -> bool:
+        return await asyncio.to_thread(begun.wait, 10)
+
+    monkeypatch.setattr(environment.clock, "block", breaths.append)
+    monkeypatch.setattr(taking, "capture", capture)
+    outcome = night.run(main)
+    assert outcome.value is True
+    assert breaths
+    assert night.notes(outcome.name, "snapshot")
+
+
 def test_later_runs_of_a_process_take_the_same_one(
     night, night_contract, another_process, monkeypatch
 ):
     """It is taken and put once; every run has its own record of it."""
     taken = []
     plain = taking.capture
-    monkeypatch.setattr(taking, "capture", lambda want: taken.append(want) or plain(want))
+    monkeypatch.setattr(taking, "capture", lambda want, breathe: taken.append(want) or plain(want))
 
     @job
     async def main(contract: night_contract) -> int:
@@ -190,7 +221,7 @@ def test_a_snapshot_that_hangs_does_not_hold_up_the_end(
 
     hang = Event()
     monkeypatch.setattr(environment, "PATIENCE_SECONDS", 0.05)
-    monkeypatch.setattr(taking, "capture", lambda want: hang.wait(30))
+    monkeypatch.setattr(taking, "capture", lambda want, breathe: hang.wait(30))
     main, allowed, _ = failing(night_contract)
     allowed.append(1)
     try:

@@ -32,7 +32,9 @@ ALLOWED = ("REGION", "APP_*", "DATABASE_URL")
 def few_packages(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave out what is installed here: it is much, and tests/provenance/test_packages.py has it."""
     monkeypatch.setattr(
-        taking, "packages", lambda path: packages([one for one in path if "site-pack" not in one])
+        taking,
+        "packages",
+        lambda path, breathe: packages([one for one in path if "site-pack" not in one], breathe),
     )
 
 

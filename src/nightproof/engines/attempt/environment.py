@@ -35,6 +35,8 @@ FRESH_SECONDS = 3600.0
 """A blob is put again after so long, so that no collection takes it from under its next user."""
 SOON_SECONDS = 1.0
 """A run that is at work for so long has its environment on record from then on."""
+BREATH_SECONDS = 0.0001
+"""Between two files of the snapshot the interpreter goes to the steps for so long."""
 PAGE = 500
 NAMED = 50
 """So many changed items are recorded one by one."""
@@ -60,6 +62,21 @@ class Kept(NamedTuple):
     until: float
 
 
+class Breath:
+    """Makes way for the steps, until an attempt waits for its snapshot."""
+
+    def __init__(self) -> None:
+        self._hurried = False
+
+    def __call__(self) -> None:
+        if not self._hurried:
+            clock.block(BREATH_SECONDS)
+
+    def hurry(self) -> None:
+        """From here on there is nothing to make way for; may be called in any thread."""
+        self._hurried = True
+
+
 class Environments:
     """The snapshots that an engine has put into its blob store."""
 
@@ -83,12 +100,14 @@ class Environment:
         self._wanted = not run.settings.store.endswith(":memory:")
         self._task: asyncio.Task[None] | None = None
         self._due: tuple[asyncio.TimerHandle, Kept] | None = None
+        self._breath = Breath()
 
     async def refuse_another(self) -> None:
         """Raise EnvironmentChanged where the last attempt's environment was another one."""
         before = await self._before() if self._wanted else None
         if before is None:
             return
+        self._breath.hurry()
         try:
             kept = await self._take()
         except Exception as error:
@@ -121,6 +140,7 @@ class Environment:
         """Wait until it is recorded: only for the first run of a process is that any time."""
         self._note_due()
         if self._task is not None and not self._task.done():
+            self._breath.hurry()
             await asyncio.wait({self._task}, timeout=PATIENCE_SECONDS)
             self._task.cancel()
 
@@ -162,7 +182,7 @@ class Environment:
         kept = self._environments.fresh(self._subject)
         if kept is None:
             run = self._run
-            kept = await _taken(self._subject, run.settings, run.ledger.blobs)
+            kept = await _taken(self._subject, run.settings, run.ledger.blobs, self._breath)
             self._environments.kept[self._subject] = kept
         return kept
 
@@ -204,14 +224,16 @@ async def prepare(
     """Take the snapshot for the runs of a job before there is one."""
     subject = subject_of(job)
     if environments.fresh(subject) is None:
-        environments.kept[subject] = await _taken(subject, settings, blobs)
+        breath = Breath()
+        breath.hurry()
+        environments.kept[subject] = await _taken(subject, settings, blobs, breath)
 
 
-async def _taken(subject: Subject, settings: Settings, blobs: Blobs) -> Kept:
+async def _taken(subject: Subject, settings: Settings, blobs: Blobs, breath: Breath) -> Kept:
     future: Future[Kept] = Future()
     future.set_running_or_notify_cancel()  # from here on nobody can cancel it
     # A daemon: a process that has to leave does not wait for it.
-    what = (future, subject, settings, blobs)
+    what = (future, subject, settings, blobs, breath)
     Thread(target=_put, args=what, name="nightproof-snapshot", daemon=True).start()
     return await asyncio.wrap_future(future)
 
@@ -235,13 +257,15 @@ async def snapshots(journal: Reader, run: int) -> AsyncIterator[dict[str, Any]]:
         await clock.turn()
 
 
-def _put(future: Future[Kept], subject: Subject, settings: Settings, blobs: Blobs) -> None:
+def _put(
+    future: Future[Kept], subject: Subject, settings: Settings, blobs: Blobs, breath: Breath
+) -> None:
     """Take the snapshot, or the one that this process has, and put its items."""
     try:
         from nightproof.provenance import snapshot  # no part of what a first step waits for
         from nightproof.provenance.witness import level
 
-        taken = snapshot.take(subject.file, settings.variables, subject.loaded)
+        taken = snapshot.take(subject.file, settings.variables, subject.loaded, breath)
         stored = blobs.put(taken.data)
         event = {"kind": "snapshot", **taken.digests, "items": stored.digest}
         if settings.witness:

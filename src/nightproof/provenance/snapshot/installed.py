@@ -14,8 +14,7 @@ from collections.abc import Iterable, Iterator
 from hashlib import file_digest
 from typing import NamedTuple
 
-from nightproof.model import clock
-from nightproof.provenance.snapshot.source import BREATH_SECONDS
+from nightproof.provenance.snapshot.breath import Breathe, held
 
 MISSING = "missing"
 UNREADABLE = "unreadable"
@@ -59,12 +58,14 @@ class _Suspect(NamedTuple):
     rank: tuple[bool, int]
 
 
-def edited(distributions: Iterable[Distribution], everything: bool = False) -> Edited:
+def edited(
+    distributions: Iterable[Distribution], everything: bool = False, breathe: Breathe = held
+) -> Edited:
     """Compare installed files with their RECORD; `everything` hashes all of them."""
     found: dict[str, str] = {}
     suspects: list[_Suspect] = []
     for distribution in distributions:
-        clock.block(BREATH_SECONDS)
+        breathe()
         for item, seen in _looked_at(distribution, everything):
             if isinstance(seen, str):
                 found[item] = seen

@@ -13,14 +13,9 @@ from collections.abc import Iterable
 from hashlib import sha256
 from typing import NamedTuple
 
-from nightproof.model import clock
+from nightproof.provenance.snapshot.breath import Breathe, held
 from nightproof.provenance.snapshot.installed import Distribution
-from nightproof.provenance.snapshot.source import (
-    BREATH_SECONDS,
-    SITE,
-    editable_digest,
-    editable_source,
-)
+from nightproof.provenance.snapshot.source import SITE, editable_digest, editable_source
 
 _OF_THE_INSTALLER = (
     b"INSTALLER",
@@ -57,7 +52,7 @@ class Packages(NamedTuple):
         return sorted(found)
 
 
-def packages(path: Iterable[str]) -> Packages:
+def packages(path: Iterable[str], breathe: Breathe = held) -> Packages:
     """The distributions on `path`.
 
     Found by the names of their folders; of two with one name the first on the path
@@ -80,14 +75,14 @@ def packages(path: Iterable[str]) -> Packages:
             if item in found:
                 continue
             found[item] = version
-            clock.block(BREATH_SECONDS)
+            breathe()
             read = _read(entry.path) if suffix == "dist-info" else None
             if read is not None:
                 record, written = read
                 rows = wheel_rows(record, entry.name)
                 if source := editable_source(entry.path):
                     sources.append(source)
-                known = editable_digest(source) if source else _digest(rows)
+                known = editable_digest(source, breathe) if source else _digest(rows)
                 found[item] = f"{version} {known}"
                 distributions.append(Distribution(name, folder, entry.name, written, rows))
     return Packages(found, distributions, sources)

@@ -10,10 +10,8 @@ from hashlib import sha256
 from importlib.machinery import PathFinder
 from pathlib import Path
 
-from nightproof.model import clock
+from nightproof.provenance.snapshot.breath import Breathe, held
 
-BREATH_SECONDS = 0.0001
-"""Between two files the interpreter goes to the steps, which the snapshot runs beside."""
 MAX_FILES = 2000
 MAX_BYTES = 32 * 1024 * 1024
 """More own code than this is cut off, in the order of its names, and said to be."""
@@ -43,9 +41,12 @@ def root_of(file: str) -> str:
 
 
 class Source:
-    """Source files as items; of what they import the names are kept."""
+    """Source files as items; of what they import the names are kept where they are `followed`."""
 
-    def __init__(self) -> None:
+    def __init__(self, breathe: Breathe = held, followed: bool = True) -> None:
+        self._breathe = breathe
+        self._followed = followed
+        self._bases: dict[str, str] = {}
         self.items: dict[str, str] = {}
         self.imports: set[str] = set()
         self._seen: set[str] = set()
@@ -57,7 +58,7 @@ class Source:
         if file in self._seen or CUT in self.items:
             return
         self._seen.add(file)
-        clock.block(BREATH_SECONDS)
+        self._breathe()
         if len(self.items) >= MAX_FILES or self._size > MAX_BYTES:
             self.items[CUT] = "more files, not looked at"
             return
@@ -67,17 +68,19 @@ class Source:
         except OSError:
             return
         self._size += len(data)
-        name = os.path.relpath(file, os.path.realpath(base)).replace(os.sep, "/")
+        if base not in self._bases:
+            self._bases[base] = os.path.realpath(base)
+        name = os.path.relpath(file, self._bases[base]).replace(os.sep, "/")
         item = f"code/{name}"
         # Two files of one name: the second is imported from another folder on the path.
         self.items[f"code/+/{name}" if item in self.items else item] = (
             "sha256:" + sha256(data).hexdigest()
         )
-        if file.endswith(".py"):
+        if self._followed and file.endswith(".py"):
             self.imports.update(top_names(data))
 
 
-def own_code(root: str, covered: Iterable[str] = ()) -> dict[str, str]:
+def own_code(root: str, covered: Iterable[str] = (), breathe: Breathe = held) -> dict[str, str]:
     """``{"code/<path below root>": "sha256:<hex>"}`` for the job's own source.
 
     These are the files in the folder `root` and in the packages below it, and what
@@ -87,7 +90,7 @@ def own_code(root: str, covered: Iterable[str] = ()) -> dict[str, str]:
 
     What is imported is read off the statements: what is loaded depends on the moment.
     """
-    source = Source()
+    source = Source(breathe)
     if not root:
         return source.items
     for file in files_of(root):
@@ -174,9 +177,9 @@ def editable_source(folder: str) -> str:
     return str(src if src.is_dir() else project)
 
 
-def editable_digest(folder: str) -> str:
+def editable_digest(folder: str, breathe: Breathe = held) -> str:
     """``editable sha256:<hex>`` over the source in the folder of an editable install."""
-    source = Source()
+    source = Source(breathe, followed=False)
     for file in files_of(folder):
         source.add(file, folder)
     hasher = sha256()

@@ -9,6 +9,7 @@ from threading import Lock
 from typing import NamedTuple
 
 from nightproof.provenance.snapshot import numerics
+from nightproof.provenance.snapshot.breath import Breathe, held
 from nightproof.provenance.snapshot.document import Snapshot
 from nightproof.provenance.snapshot.host import host
 from nightproof.provenance.snapshot.imported import IMPORTED, imported
@@ -42,21 +43,21 @@ def request(file: str, variables: Sequence[str], loaded: Sequence[str] | None = 
     return Request(os.getpid(), root, tuple(sorted(variables)), libraries)
 
 
-def capture(want: Request, verify: bool = False) -> Snapshot:
+def capture(want: Request, verify: bool = False, breathe: Breathe = held) -> Snapshot:
     """Look at everything now; takes about 0.2 s with 200 packages.
 
     `verify` hashes every installed file, which takes seconds, and says in the host
-    part how many there were.
+    part how many there were. `breathe` is called between two files.
     """
     environ = dict(os.environ)
-    installed = packages(sys.path)
-    changed = edited(installed.distributions, everything=verify)
+    installed = packages(sys.path, breathe)
+    changed = edited(installed.distributions, verify, breathe)
     strict = {
         **interpreter(),
         **surroundings(environ, want.variables),
         **installed.items,
         **changed.items,
-        **own_code(want.root, installed.covered()),
+        **own_code(want.root, installed.covered(), breathe),
     }
     machine = host()
     machine[IMPORTED] = " ".join(imported(installed.distributions, list(sys.modules)))
@@ -81,14 +82,19 @@ _taken: dict[Request, Snapshot] = {}
 _lock = Lock()
 
 
-def take(file: str, variables: Sequence[str], loaded: Sequence[str] | None = None) -> Snapshot:
+def take(
+    file: str,
+    variables: Sequence[str],
+    loaded: Sequence[str] | None = None,
+    breathe: Breathe = held,
+) -> Snapshot:
     """The snapshot of this process: taken at the first call, the same one ever after.
 
-    Blocks; may be called in any thread.
+    Blocks; may be called in any thread. `breathe` is called between two files.
     """
     want = request(file, variables, loaded)
     with _lock:
         found = _taken.get(want)
         if found is None:
-            found = _taken[want] = capture(want)
+            found = _taken[want] = capture(want, breathe=breathe)
     return found
