@@ -125,12 +125,12 @@ class TableReader(Tables):
     async def spans(self, run: int, bounds: Sequence[int] = ()) -> list[SpanRow]:
         from nightproof.journal import shown
 
-        return await shown.spans(self, run, bounds)
+        return await shown.counts(self).spans(self, run, bounds)
 
     async def states(self, run: int, codes: Sequence[int], reopened: int = -1) -> str:
         from nightproof.journal import shown
 
-        return await shown.states(self, run, codes, reopened)
+        return await shown.counts(self).states(self, run, codes, reopened)
 
     async def delivered(self, digest: str, limit: int = 50) -> list[Entry]:
         from nightproof.journal import shown

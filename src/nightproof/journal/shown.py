@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, Final
 
+from nightproof.journal.counting import Counts
 from nightproof.journal.incidents import Checkpoint, IncidentRow
 from nightproof.journal.listing import (
     QUARTER_MS,
     AuditRow,
     JobRow,
     RunGroup,
-    SpanRow,
     plain_digest,
     searched,
 )
@@ -117,30 +116,12 @@ async def groups(reader: Tables, since: int) -> list[RunGroup]:
     return [RunGroup(row[0], row[1], RunStatus(row[2]), row[3], row[4]) for row in rows]
 
 
-async def spans(reader: Tables, run: int, bounds: Sequence[int]) -> list[SpanRow]:
-    """See :class:`nightproof.journal.protocol.Reader`."""
-    part, values = _part(bounds)
-    rows = await reader.rows(
-        f"SELECT kind, code, {part} AS part, count(*), min(at * 1000 - took) / 1000, max(at), "
-        "CAST(sum(took) AS bigint), max(took) FROM entry WHERE run = ? "
-        "GROUP BY kind, code, 3 ORDER BY kind, code, 3",
-        *values,
-        run,
-    )
-    return [SpanRow(*row) for row in rows]
-
-
-async def states(reader: Tables, run: int, codes: Sequence[int], reopened: int) -> str:
-    """See :class:`nightproof.journal.protocol.Reader`."""
-    result, failure = int(Kind.RESULT), int(Kind.FAILURE)
-    clause, values = reader.among("code", codes)
-    rows = await reader.rows(
-        f"SELECT string_agg(CASE kind WHEN {result} THEN 'd' ELSE 'f' END, '' ORDER BY seq) "
-        f"FROM entry WHERE run = ? AND kind IN ({result}, {failure}) "
-        f"AND (kind = {result} OR seq > ?) AND {clause}",
-        run, reopened, *values,
-    )  # fmt: skip
-    return str(rows[0][0] or "")
+def counts(reader: Tables) -> Counts:
+    """What the reader has counted so far."""
+    found = reader.counted
+    if not isinstance(found, Counts):
+        found = reader.counted = Counts()
+    return found
 
 
 async def delivered(reader: Tables, digest: str, limit: int) -> list[Entry]:
@@ -211,24 +192,6 @@ async def fires(reader: Tables, schedule: str, first: int, last: int) -> list[Fi
 def fire_row(row: tuple[Any, ...]) -> FireRow:
     """A row of FIRES as a record."""
     return FireRow(row[0], row[1], row[2], row[3], bool(row[4]))
-
-
-def _part(bounds: Sequence[int]) -> tuple[str, list[int]]:
-    """How many of the ordered bounds are not after `at`, as SQL with the values of its marks.
-
-    A search by halves: attempts may be many.
-    """
-    return _between(bounds, 0, len(bounds))
-
-
-def _between(bounds: Sequence[int], low: int, high: int) -> tuple[str, list[int]]:
-    if low == high:
-        return str(low), []
-    middle = (low + high) // 2
-    below, first = _between(bounds, low, middle)
-    above, second = _between(bounds, middle + 1, high)
-    sql = f"CASE WHEN at < ? THEN {below} ELSE {above} END"
-    return sql, [bounds[middle], *first, *second]
 
 
 def _bytes(text: str) -> bytes:

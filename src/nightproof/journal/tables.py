@@ -54,6 +54,8 @@ class Tables(ABC):
     """The digest in the note about an artifact, word for word as in its index."""
     page: int = 1 << 62
     """So many entries are read at a time."""
+    counted: object = None
+    """What is kept of what was counted, see :mod:`nightproof.journal.counting`."""
 
     @abstractmethod
     async def rows(self, sql: str, *values: Any) -> list[Row]:
