@@ -94,7 +94,7 @@ COVER: dict[str, tuple[str, ...]] = {
         "test_waits.py::test_a_signal_that_was_sent_before_is_found",
         "test_waits.py::test_a_wait_that_timed_out_stays_so",
         "test_waits.py::test_a_timeout_of_a_signal_is_durable",
-        "test_waits.py::test_a_wrong_payload_fails_the_run_once",
+        "test_waits.py::test_a_payload_that_does_not_fit_is_put_aside",
     ),
     "parking": (
         "test_waits.py::test_a_long_sleep_parks_the_run_until_its_time",

@@ -10,6 +10,7 @@ from conforming.jobs import waits
 
 from nightproof import EffectHeld, RunParked
 from nightproof.model import clock
+from nightproof.model.awaited import MISFIT, Awaited, awaited
 
 
 def times(told: list[str], what: str) -> list[float]:
@@ -92,16 +93,31 @@ def test_a_timeout_of_a_signal_is_durable(night, case):
     assert clock.now().timestamp() - began > PARK_AFTER
 
 
-def test_a_wrong_payload_fails_the_run_once(night, case):
-    """It is taken: started again, the run waits for a good one."""
+def test_a_payload_that_does_not_fit_is_put_aside(night, case):
+    """Text for a number, and none: it is said, and the run goes on waiting for a good one."""
     name = night.run(waits.counts, case()).name
+
+    def put_aside():
+        """What came last, once whoever goes on with the run has put it aside."""
+        assert night.run(waits.counts, case()).status == "parked"
+        row = night.row(waits.counts, case())
+        return [one for one in awaited(row.waiting) if one.misfit]
+
+    expects = "a whole number"
+    assert awaited(night.row(waits.counts, case()).waiting) == [Awaited("n", expects)]
     night.signal(name, "n", "many")
-    outcome = night.go_on(waits.counts, case())
-    assert outcome.status == "failed"
-    assert "signal 'n'" in str(outcome.error)
-    assert night.run(waits.counts, case()).status == "parked"
+    wrong = "Input should be a valid integer, unable to parse string as an integer"
+    assert night.until(put_aside) == [Awaited("n", expects, wrong)]
+    night.signal(name, "n", None)
+    said = night.until(lambda: put_aside() and (notes := misfits(night, name))[1:] and notes)
+    assert [note["message"].partition("(got ")[2] for note in said] == ["'many')", "None)"]
     night.signal(name, "n", 3)
     assert night.go_on(waits.counts, case()).value == 3
+
+
+def misfits(night, name):
+    """What the log says of payloads that did not fit."""
+    return night.notes(name, MISFIT)
 
 
 def test_killed_and_then_parked(night, case, diary):

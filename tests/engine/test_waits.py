@@ -318,8 +318,8 @@ def test_a_timeout_of_a_signal_is_durable(night, night_contract, fake_clock):
     assert night.value(main) == "no signal 'approved' within 3600 s"
 
 
-def test_a_bad_payload_fails_the_run_once(night, night_contract):
-    """It is taken: after a resume the run waits for a good one."""
+def test_a_payload_that_does_not_fit_is_put_aside(night, night_contract):
+    """It is said what was expected, nothing is executed again, and the run goes on waiting."""
 
     @job
     async def main(contract: night_contract) -> int:
@@ -327,12 +327,36 @@ def test_a_bad_payload_fails_the_run_once(night, night_contract):
 
     name = night.run(main).name
     night.send(name, "n", b'"many"')
+    night.send(name, "n", b"null")
     outcome = night.run(main)
-    assert outcome.status == "failed"
-    assert "signal 'n'" in str(outcome.error)
+    assert outcome.status == "parked"
+    assert "signal 'n' (a whole number): what came last did not fit: Input" in str(outcome.error)
     assert night.run(main).status == "parked"
+    night.send(name, "n", b"nonsense")
     night.send(name, "n", b"3")
     assert night.value(main) == 3
+    said = [note["message"] for note in night.notes(name, "signal-misfit")]
+    assert [one.partition("(got ")[2] for one in said[:2]] == ["'many')", "None)"]
+    assert len(said) == 3
+
+
+def test_a_wait_for_a_wrong_payload_ends_when_it_would_have(night, night_contract, fake_clock):
+    """What does not fit changes nothing of the time that was given."""
+
+    @job
+    async def main(contract: night_contract) -> str:
+        try:
+            return await wait_for("n", str, timeout=3600)
+        except TimeoutError:
+            return "nobody"
+
+    until = fake_clock.at + 3600
+    name = night.run(main).name
+    night.send(name, "n", b"null")
+    fake_clock.at += 1800
+    assert night.run(main).error.until.timestamp() == pytest.approx(until)
+    fake_clock.at = until + 1
+    assert night.value(main) == "nobody"
 
 
 def family(contract, body, **options):

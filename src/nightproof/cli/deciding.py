@@ -15,6 +15,7 @@ from nightproof.journal.protocol import Journal
 from nightproof.journal.records import EffectRow, RunFilter, RunRow
 from nightproof.model.states import EffectState, RunStatus
 from nightproof.views import open_run
+from nightproof.views.actions import signals
 from nightproof.views.values import typed
 
 T = TypeVar("T")
@@ -169,12 +170,19 @@ def signal(session: Session, name: str, what: str, payload: str) -> int:
             return await _tell(journal, row, session)
 
     row = writing(session, act)
+    known = {one.name: one.expects for one in signals(row)}
     if session.json:
-        emit({"run": row.name, "signal": what, "status": str(row.status)})
-    elif row.status is RunStatus.RUNNING or (row.owner is not None and row.owner.is_workflow):
+        found = known.get(what) or None
+        emit({"run": row.name, "signal": what, "status": str(row.status), "expects": found})
+        return 0
+    if row.status is RunStatus.RUNNING or (row.owner is not None and row.owner.is_workflow):
         print(f"{row.name}  signal '{what}' sent")
     else:
         print(f"{row.name}  signal '{what}' is kept: `nightproof resume {row.name}` takes it")
+    if known.get(what):
+        print(f"the run expects: {known[what]}; what does not fit is put aside, and it waits on")
+    elif known and what not in known:
+        print(f"the run does not wait for '{what}' now: it waits for {', '.join(known)}")
     return 0
 
 

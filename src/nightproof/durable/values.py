@@ -67,7 +67,8 @@ async def wait_for(
 ) -> Any:
     """Wait for a signal (``nightproof signal RUN NAME [JSON]``) and return its payload.
 
-    `type` is the payload's annotation. Raises TimeoutError when `timeout` (seconds,
+    `type` is the payload's annotation; a payload that does not fit it is put aside, which the
+    run's log says, and the run waits on. Raises TimeoutError when `timeout` (seconds,
     counted from the first time the run came by here) passes.
     """
     limit = seconds(timeout, "wait_for(timeout=...)")

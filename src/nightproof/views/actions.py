@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -12,11 +11,12 @@ from nightproof.errors import NotFound
 from nightproof.journal.listing import EffectFilter
 from nightproof.journal.protocol import Reader
 from nightproof.journal.records import EffectRow, RunRow
+from nightproof.model.awaited import Awaited
+from nightproof.model.awaited import awaited as awaited_in
 from nightproof.model.states import EffectState, RunStatus
 from nightproof.views.runs import alive
 
 Act = Literal["resume", "cancel", "replicate", "resolve", "signal"]
-_SIGNAL = re.compile(r"signal '(.*?)'(?:; |$)")
 _OPEN = (RunStatus.RUNNING, RunStatus.PARKED)
 UNDECIDED = (EffectState.INTENDED, EffectState.FAILED)
 
@@ -47,9 +47,14 @@ def _of(row: RunRow, **more: str) -> dict[str, str]:
     return {"run": row.name, **more}
 
 
+def signals(row: RunRow) -> list[Awaited]:
+    """The signals that a run waits for, each with what it is to bring where that is known."""
+    return awaited_in(row.waiting) if row.status in _OPEN else []
+
+
 def awaited(row: RunRow) -> list[str]:
     """The names of the signals that a run waits for."""
-    return _SIGNAL.findall(row.waiting) if row.status in _OPEN else []
+    return [one.name for one in signals(row)]
 
 
 def why_not(act: Act, row: RunRow) -> str:

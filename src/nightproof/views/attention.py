@@ -19,6 +19,7 @@ from nightproof.journal.listing import EffectFilter
 from nightproof.journal.protocol import Reader
 from nightproof.journal.records import EffectRow, RunFilter, RunRow
 from nightproof.model import clock
+from nightproof.model.awaited import awaited
 from nightproof.model.states import EffectState, RunStatus
 from nightproof.views.listing import open_rows
 from nightproof.views.replicates import Replicates
@@ -176,15 +177,14 @@ def _open(rows: Sequence[RunRow], stall: float) -> list[NeedView]:
             continue
         shown = view(row)
         command = advice(row, shown, [])
-        signals = [part for part in row.waiting.split("; ") if part.startswith("signal '")]
+        signals = awaited(row.waiting)
         if word(shown) == "interrupted":
             note = f"its process on {row.owner.label} is gone" if row.owner else "its process left"
             found.append(_of(shown, "interrupted", row.updated, note, command))
         elif row.status is RunStatus.PARKED and signals:
-            name = signals[0].removeprefix("signal '").removesuffix("'")
             note = f"waits for {row.waiting}"
             one = _of(shown, "signal", row.updated, note, command)
-            found.append(replace(one, signal=name))
+            found.append(replace(one, signal=signals[0].name))
         elif row.status is RunStatus.PARKED and row.wake and now - row.wake > stall * 1000:
             note = f"parked ({row.waiting}), was to go on and nobody has resumed it"
             found.append(_of(shown, "overdue", row.wake, note, command))

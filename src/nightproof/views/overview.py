@@ -9,8 +9,9 @@ from nightproof.errors import NotFound
 from nightproof.journal.listing import EffectFilter
 from nightproof.journal.protocol import Reader
 from nightproof.journal.records import RunFilter, RunRow, was_distant
+from nightproof.model.awaited import Awaited
 from nightproof.model.states import EffectState, Kind, RunStatus
-from nightproof.views.actions import awaited
+from nightproof.views.actions import signals
 from nightproof.views.course import ATTEMPTS, MARKS, Course, Events, drawn, events_of, present
 from nightproof.views.effects import EffectView, effect_view
 from nightproof.views.runs import AttemptView, RunView, advice, attempt, view, word
@@ -59,6 +60,10 @@ class Overview:
     status: str
     next: str
     awaits: str
+    expects: str
+    """What that signal is to bring; "" where it is not known, or anything will do."""
+    misfit: str
+    """Why what came last for it was put aside; "" where nothing was."""
     engine: str
     contract: Any
     result: Any
@@ -96,6 +101,8 @@ async def overview(reader: Reader, row: RunRow) -> Overview:
     files, many = await _files(reader, row) if Kind.ARTIFACT in there else ([], 0)
     error = parsed(row.error)
     told = _Told(events)
+    open_now = signals(row) if row.status is RunStatus.PARKED else []
+    signal = open_now[0] if open_now else Awaited("")
     for name, known, limit in (
         ("effects", acts, EFFECTS + 1), ("children", children, CHILDREN + 1),
         ("artifacts", [None] * many, ARTIFACTS + 1),
@@ -105,7 +112,9 @@ async def overview(reader: Reader, row: RunRow) -> Overview:
         run=shown,
         status=word(shown),
         next=advice(row, shown, [one.key for one in doubtful]),
-        awaits=next(iter(awaited(row)), "") if row.status is RunStatus.PARKED else "",
+        awaits=signal.name,
+        expects=signal.expects,
+        misfit=signal.misfit,
         engine="temporal" if was_distant(attempts) else "embedded",
         contract=parsed(row.contract),
         result=parsed(row.result),

@@ -12,6 +12,7 @@ from nightproof.journal.lease import Possession, possession
 from nightproof.journal.protocol import Reader
 from nightproof.journal.records import AttemptRow, RunFilter, RunRow, was_distant
 from nightproof.model import clock
+from nightproof.model.awaited import awaited
 from nightproof.model.states import Kind, RunStatus
 from nightproof.provenance.manifest.making import EVENT, manifest_of
 from nightproof.provenance.snapshot.workers import Workers
@@ -274,10 +275,9 @@ def advice(row: RunRow, shown: RunView, undecided: list[str]) -> str:
         if row.name.startswith("-") or key.startswith("-"):
             return f"nightproof resolve --happened | --retry -- {quote(row.name)} {quote(key)}"
         return f"nightproof resolve {name} {_quoted(key)} --happened | --retry"
-    awaited = row.waiting.startswith("signal '") and "; " not in row.waiting
-    if row.status is RunStatus.PARKED and awaited:
-        signal = row.waiting.removeprefix("signal '").removesuffix("'")
-        return f"nightproof signal {name} {_quoted(signal)}"
+    signals = awaited(row.waiting) if row.status is RunStatus.PARKED else []
+    if len(signals) == 1 and row.waiting == str(signals[0]):
+        return f"nightproof signal {name} {_quoted(signals[0].name)}"
     if shown.alive:  # parked on an engine that goes on by itself
         return f"nightproof watch {name}"
     if row.status is RunStatus.COMPLETED:

@@ -8,6 +8,7 @@ from typing import Any
 from nightproof.journal.listing import EffectFilter
 from nightproof.journal.protocol import Reader
 from nightproof.journal.records import AttemptRow, EffectRow, Entry, RunRow
+from nightproof.model.awaited import MISFIT
 from nightproof.model.states import Kind
 from nightproof.views.runs import alive
 from nightproof.views.steps import ItemView, item_view, items, later, learn, name_of
@@ -23,7 +24,7 @@ LOGS: dict[str, tuple[tuple[Kind, ...], tuple[str, ...]]] = {
         (Kind.EVENT,),
         ("code-changed", "environment-changed", "divergence", "result-lost", "damaged"),
     ),
-    "waits": ((Kind.WAIT, Kind.SIGNAL), ()),
+    "waits": ((Kind.WAIT, Kind.SIGNAL, Kind.EVENT), ("wait", "signal", MISFIT)),
     "effects": ((Kind.EVENT,), ("effect-withheld", "effect-unknown")),
     "artifacts": ((Kind.ARTIFACT,), ()),
     "attempts": ((), ()),

@@ -11,10 +11,10 @@ from nightproof.journal.records import RunRow
 from nightproof.views import open_run
 from nightproof.views.actions import (
     Act,
-    awaited,
     effect_of,
     folder,
     isolation,
+    signals,
     targets,
     undecided,
     why_not,
@@ -194,13 +194,20 @@ async def signal(site: Site, fields: Fields) -> Asked:
     """Tell a run something."""
     row, back = await _run(site, fields)
     asked = _asked("signal", row, back, "Send a signal", "Send")
-    names = awaited(row)
+    open_now = signals(row)
+    names = [one.name for one in open_now]
     name = fields.get("name", names[0] if len(names) == 1 else "")
     payload = fields.get("payload", "null").strip() or "null"
     asked.given.update(name=name, payload=payload)
-    waits = f"It waits for: {', '.join(names)}." if names else "It does not wait for a signal now."
+    known = [f"{one.name} ({one.expects})" if one.expects else one.name for one in open_now]
+    waits = f"It waits for: {', '.join(known)}." if names else "It does not wait for a signal now."
     asked.says.append(f"The signal is kept until the run takes it. {waits}")
     asked.says.append(_UNSEEN)
+    asked.warnings += [
+        f"What came last for '{one.name}' did not fit and was put aside: {one.misfit}."
+        for one in open_now
+        if one.misfit
+    ]
     if names and name and name not in names:
         asked.warnings.append(f"The run does not wait for '{name}' now.")
     told = "" if payload == "null" else payload

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from nightproof.engines.attempt.state import Attempt
+from nightproof.errors import CodecError
 from nightproof.journal.records import Entry, TakeSignal
 from nightproof.model import clock
 from nightproof.model.codec import Codec
@@ -59,7 +60,12 @@ class Waits:
         await self.rest(end, f"until {at}", longest=longest)
 
     async def wait_for(self, name: str, annotation: Any, timeout: float | None) -> Any:
-        """Wait for a signal; its payload is recorded when it is taken."""
+        """Wait for a signal; its payload is recorded when it is taken.
+
+        One that does not fit the annotation is put aside: that is said, and the run waits on.
+        """
+        from nightproof.model import awaited  # of no use to most runs
+
         run = self._run
         codec: Codec[Any] = Codec(annotation, f"the payload of signal '{name}'")
         fp = run.seen.next(fingerprint(b"\0signal", [name.encode()]))
@@ -71,26 +77,33 @@ class Waits:
             if data is not None:
                 return codec.decode(data)
         elif found is not None and found.output is not None:
-            wait = json.loads(found.output)
-            end, over = wait["until"], wait.get("over", False)
+            kept = json.loads(found.output)
+            end, over = kept["until"], kept.get("over", False)
         elif timeout is not None:
             end = clock.now().timestamp() + timeout
             await run.ledger.append(self._wait(fp, {"until": end}))
+        wait = awaited.Awaited(name, awaited.expected(annotation))
         while not over:
             self.arrived.clear()
             for signal in await run.ledger.journal.signals(run.row.id):
                 if signal.name == name and signal.id not in self._taken:
                     self._taken.add(signal.id)
-                    # Taken even where it cannot be read, or a resume would meet it again.
+                    # Taken even where it does not fit, or a resume would meet it again.
                     run.ledger.lane.put(TakeSignal(signal.id))
-                    value = codec.decode(signal.payload)
+                    try:
+                        value = codec.decode(signal.payload)
+                    except (CodecError, ValueError) as error:
+                        wrong = awaited.unfit(codec, error)
+                        run.note(awaited.MISFIT, awaited.misfit_note(name, annotation, wrong))
+                        wait = wait.put_aside(wrong)
+                        continue
                     await run.ledger.append(run.ledger.entry(Kind.SIGNAL, fp, codec.encode(value)))
                     return value
             if end is not None and clock.now().timestamp() >= end:
                 # Recorded, so that a signal that comes later does not change the past.
                 await run.ledger.append(self._wait(fp, {"until": end, "over": True}))
                 break
-            await self.rest(end, f"signal '{name}'", self.arrived)
+            await self.rest(end, str(wait), self.arrived)
         raise TimeoutError(f"no signal '{name}' within {timeout or 0:g} s")
 
     def _wait(self, fp: bytes, data: dict[str, Any]) -> Entry:

@@ -19,8 +19,8 @@ from nightproof.engines.temporal.messages import (
 )
 from nightproof.engines.temporal.parts import Pending
 from nightproof.engines.temporal.record import short
-from nightproof.errors import NightproofError
-from nightproof.model import clock
+from nightproof.errors import CodecError, NightproofError
+from nightproof.model import awaited, clock
 from nightproof.model.codec import Codec
 from nightproof.model.fingerprint import fingerprint
 from nightproof.model.states import Kind
@@ -83,7 +83,10 @@ class Waiting:
         self._run.asking.later(entry)
 
     async def wait_for(self, name: str, annotation: Any, timeout: float | None) -> Any:
-        """Wait for a signal; its payload is recorded when it is taken."""
+        """Wait for a signal; its payload is recorded when it is taken.
+
+        One that does not fit the annotation is put aside: that is said, and the run waits on.
+        """
         run = self._run
         codec: Codec[Any] = Codec(annotation, f"the payload of signal '{name}'")
         fp = run.seen.next(fingerprint(b"\0signal", [name.encode()]))
@@ -94,11 +97,12 @@ class Waiting:
             if data is not None:
                 return codec.decode(data)
         elif data:
-            wait = json.loads(data)
-            end, over = wait["until"], wait.get("over", False)
+            kept = json.loads(data)
+            end, over = kept["until"], kept.get("over", False)
         elif timeout is not None:
             end = workflow.time() + timeout
             self._write(fp, {"until": end})
+        wait = awaited.Awaited(name, awaited.expected(annotation))
         while not over:
             seen = self.pokes
             message = {"name": name, "fp": fp.hex(), "but": sorted(self._taken)}
@@ -106,30 +110,38 @@ class Waiting:
                 TAKE, cast("TakeAsk", message), f"take-{fp.hex()}", works=False
             )
             if "id" in answer:
-                if answer["id"] not in self._taken:
-                    return self._took(codec, fp, answer)
-                continue  # another branch has taken it meanwhile: there may be one more
+                if answer["id"] in self._taken:
+                    continue  # another branch has taken it meanwhile: there may be one more
+                try:
+                    value = codec.decode(answer["payload"].encode())
+                except (CodecError, ValueError) as error:
+                    if not answer["id"]:
+                        raise  # it is on record: it fitted once
+                    wrong = awaited.unfit(codec, error)
+                    self._took(fp, answer["id"])
+                    run.note(awaited.MISFIT, awaited.misfit_note(name, annotation, wrong))
+                    wait = wait.put_aside(wrong)
+                    continue
+                self._took(fp, answer["id"], codec.encode(value).decode())
+                return value
             if end is not None and workflow.time() >= end:
                 # Recorded, so that a signal that comes later does not change the past.
                 self._write(fp, {"until": end, "over": True})
                 break
-            await self.rest(end, f"signal '{name}'", seen)
+            await self.rest(end, str(wait), seen)
         raise TimeoutError(f"no signal '{name}' within {timeout or 0:g} s")
 
-    def _took(self, codec: Codec[Any], fp: bytes, answer: Any) -> Any:
-        number = answer["id"]
-        entry = Pending(kind=0, fp=fp.hex(), output=None)
+    def _took(self, fp: bytes, number: int, output: str | None = None) -> None:
+        """Note that a signal is taken, with its payload where that fits.
+
+        Also where it does not: a resume would meet it again. Number 0 is on record already.
+        """
         if number:
             self._taken.add(number)
+            kind = 0 if output is None else Kind.SIGNAL
+            entry = Pending(kind=kind, fp=fp.hex(), output=output)
             entry["signal"] = number
-        try:
-            value = codec.decode(answer["payload"].encode())
-            entry["kind"], entry["output"] = Kind.SIGNAL, codec.encode(value).decode()
-        finally:
-            # Taken even where it cannot be read, or a resume would meet it again.
-            if number:
-                self._run.asking.later(entry)
-        return value
+            self._run.asking.later(entry)
 
     async def rest(
         self,
