@@ -6,6 +6,8 @@ import pytest
 
 from nightproof import decide, job, measure, step, views
 from nightproof.journal.records import RunFilter
+from nightproof.views import watch as watching
+from nightproof.views.usual import usual
 from nightproof.views.watch import watch
 
 
@@ -76,3 +78,44 @@ def test_a_run_that_works_has_a_heartbeat_and_a_last_checkpoint(night, fake_cloc
     found = night.ask(ask)
     assert (found.alive, found.step, found.silent, found.limit) == (True, "first", 7.0, 50.0)
     assert found.heartbeat == found.checkpoint
+
+
+def test_many_events_are_read_a_little_at_a_time(night, night_contract, monkeypatch):
+    """A run that said very much does not hold up a page: the next look goes on where it stopped."""
+
+    @job(name="main")
+    async def main(contract: night_contract) -> int:
+        for n in range(2 * watching.EVENTS + 50):
+            measure("rows", n)
+        return contract.n
+
+    names = [night.run(main, night_contract(n=n)).name for n in range(2)]
+
+    async def look(app):
+        history, read, looks = watching.History(), [], []
+        plain = app.journal.entries
+
+        async def entries(*args, **more):
+            found = await plain(*args, **more)
+            read.append(len(found))
+            return found
+
+        monkeypatch.setattr(app.journal, "entries", entries)
+        row = await views.open_run(app.journal, names[1])
+        while not looks or not looks[-1].complete:
+            seconds = iter(range(1_000))
+            with monkeypatch.context() as patch:
+                patch.setattr(watching.clock, "perf", lambda ticks=seconds: float(next(ticks)))
+                looks.append(await usual(app.journal, row, history, 1.0))
+            assert sum(read) <= 2 * watching.EVENTS
+            assert len(looks) < 20
+            read.clear()
+        await usual(app.journal, row, history, 1.0)
+        return looks, read
+
+    looks, read = night.ask(look)
+    assert len(looks) > 2
+    assert not looks[0].outputs
+    last = 2 * watching.EVENTS + 49
+    assert [(one.name, one.values) for one in looks[-1].outputs] == [("rows", [last, last])]
+    assert read == []

@@ -78,17 +78,17 @@ async def usual(
 ) -> UsualView:
     """A run beside what is usual; no more runs are read once `until` (of the clock) is over."""
     before = await earlier(reader, row)
-    measured: list[dict[str, float]] = []
-    complete = True
-    for one in before:
-        if until is not None and clock.perf() > until:
-            complete = False
+    found = []
+    for one in (*before, row):
+        values = await history.of(reader, one, until)
+        if values is None:
             break
-        measured.append(_numbers(await history.of(reader, one)))
+        found.append(_numbers(values))
+    complete = len(found) > len(before)
     shown = view(row)
     past = [((one.finished or 0) - one.created) / 1000 for one in reversed(before)]
     middle = median(past) if past else None
-    now = _numbers(await history.of(reader, row)) if complete else {}
+    measured, now = (found[:-1], found[-1]) if complete else ([], {})
     names = list(dict.fromkeys([*now, *(name for one in measured for name in one)]))
     ended = row.finished is not None and row.status == "completed"
     outputs = [_trend(name, now, measured[::-1], ended) for name in names] if complete else []
@@ -163,9 +163,10 @@ async def course(
     nights = sorted((due.get(row.name, row.created), row.id, row) for row in rows)
     measured: dict[int, dict[str, float]] = {}
     for _, _, row in reversed(nights):
-        if clock.perf() > until:
+        values = await history.of(reader, row, until)
+        if values is None:
             break
-        measured[row.id] = _numbers(await history.of(reader, row))
+        measured[row.id] = _numbers(values)
     names = dict.fromkeys(name for one in measured.values() for name in one)
     return CourseView(
         at=[str(iso(at)) for at, _, _ in nights],

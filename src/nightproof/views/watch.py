@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
 
 from nightproof.journal.protocol import Reader
-from nightproof.journal.records import RunFilter, RunRow
+from nightproof.journal.records import Entry, RunFilter, RunRow
 from nightproof.model import clock
 from nightproof.model.states import Kind, RunStatus
 from nightproof.views.runs import alive
@@ -19,6 +20,8 @@ NIGHTS = 30
 FEWEST = 3
 """With fewer of them nothing is said."""
 _LOOKED_AT = 100
+EVENTS = 1000
+"""So many events are read at a time."""
 _OPEN = (RunStatus.RUNNING, RunStatus.PARKED)
 
 
@@ -84,20 +87,44 @@ class WatchView:
     decisions: list[DecisionView]
 
 
+@dataclass(slots=True)
+class _Measured:
+    """What was read of a run's measures: up to sequence number `after`."""
+
+    finished: int | None
+    after: int = -1
+    values: dict[str, float] = field(default_factory=dict)
+    complete: bool = False
+
+
 class History:
-    """The measures of ended runs, each read from the journal once."""
+    """The measures of runs; each event is read from the journal once."""
 
     def __init__(self) -> None:
-        self._known: dict[int, tuple[int | None, dict[str, float]]] = {}
+        self._known: dict[int, _Measured] = {}
 
-    async def of(self, reader: Reader, row: RunRow) -> dict[str, float]:
-        """What a run has measured; the last value of each name."""
-        known = self._known.get(row.id)
-        if known is not None and row.finished is not None and known[0] == row.finished:
-            return known[1]
-        found = await _measures(reader, row)
-        self._known[row.id] = (row.finished, found)
-        return found
+    async def of(
+        self, reader: Reader, row: RunRow, until: float | None = None
+    ) -> dict[str, float] | None:
+        """What a run has measured; the last value of each name.
+
+        None where `until` (of the clock) is over before all is read; another call goes on.
+        """
+        one = self._known.setdefault(row.id, _Measured(row.finished))
+        if one.complete and row.finished is not None and one.finished == row.finished:
+            return one.values
+        one.complete = False
+        while not one.complete:
+            if until is not None and clock.perf() > until:
+                return None
+            after = one.after
+            entries = await reader.entries(row.id, (Kind.EVENT,), after, EVENTS)
+            if one.after != after:  # somebody else has read on meanwhile
+                continue
+            one.values = {**one.values, **_measures(entries)}
+            one.after = entries[-1].seq if entries else after
+            one.finished, one.complete = row.finished, len(entries) < EVENTS
+        return one.values
 
 
 def stall_limit(row: RunRow, default: float) -> float:
@@ -130,8 +157,8 @@ async def progress(reader: Reader, row: RunRow) -> Progress:
 async def outputs(reader: Reader, row: RunRow, history: History | None = None) -> list[OutputView]:
     """What a run has measured, beside the completed runs of its job that ended before it."""
     history = history or History()
-    now = await history.of(reader, row)
-    before = [await history.of(reader, one) for one in await earlier(reader, row)]
+    now = await history.of(reader, row) or {}
+    before = [await history.of(reader, one) or {} for one in await earlier(reader, row)]
     names = list(dict.fromkeys([*now, *(name for one in before for name in one)]))
     return [_output(name, now, before) for name in names]
 
@@ -165,6 +192,8 @@ async def watch(
     end = row.finished if row.finished is not None else clock.now_ms()
     decisions = []
     for entry in await reader.entries(row.id, (Kind.EVENT,)):
+        if not entry.output or b'"decision"' not in entry.output:
+            continue
         told = parsed(entry.output)
         if isinstance(told, dict) and told.get("kind") == "decision":
             what, because = str(told.get("message", "")), str(told.get("because", ""))
@@ -191,9 +220,9 @@ def _output(name: str, now: dict[str, float], before: list[dict[str, float]]) ->
     return OutputView(name, now.get(name), middle, len(before), zeros)
 
 
-async def _measures(reader: Reader, row: RunRow) -> dict[str, float]:
+def _measures(entries: Sequence[Entry]) -> dict[str, float]:
     found: dict[str, float] = {}
-    for entry in await reader.entries(row.id, (Kind.EVENT,)):
+    for entry in entries:
         # Most events are something else: they are not parsed.
         if not entry.output or b'"measure"' not in entry.output:
             continue
