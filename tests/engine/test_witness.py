@@ -1,7 +1,6 @@
 """What an attempt reads is on record, with the step that read it, and refused under strict."""
 
 import asyncio
-import json
 import os
 import signal
 import socket
@@ -11,14 +10,12 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from pathlib import Path
-from typing import Literal
 
 import pytest
 
-from nightproof import Contract, Dataset, artifact, job, step
+from nightproof import artifact, job, step
 from nightproof.durable.context import current
 from nightproof.engines.attempt import witnessing
-from nightproof.errors import StepFailed, UndeclaredRead
 from nightproof.model.states import RunStatus
 from nightproof.provenance.witness import reads_of, witnessed
 from nightproof.stores.files import FileBlobs
@@ -254,72 +251,6 @@ def test_programs(reads, night_contract, tmp_path):
     assert read.digest == digest(b"#!/bin/sh\n")
 
 
-class Fed(Contract):
-    """A contract with a dataset."""
-
-    task: Literal["fed"] = "fed"
-    fx: Dataset
-
-
-def test_what_is_declared(reads, tmp_path):
-    """A contract's dataset by its bytes, files by the settings; neither is kept."""
-    data, other = tmp_path / "fx.csv", tmp_path / "more" / "x.csv"
-    other.parent.mkdir()
-    data.write_bytes(b"EUR 1\n")
-    other.write_bytes(b"USD 2\n")
-    contract = Fed(fx=Dataset(uri=data.as_uri(), sha256=digest(b"EUR 1\n")[7:]))
-
-    @step
-    def load(path: str) -> int:
-        return len(Path(path).read_bytes()) + len(other.read_bytes())
-
-    @job
-    async def main(contract: Fed) -> int:
-        return await load(str(contract.fx.path))
-
-    found = reads(main, contract, files=(str(tmp_path / "more"),))
-    assert {name: (read.declared, read.kept) for name, read in found.items()} == {
-        str(data): ("contract /fx", None),
-        str(other): ("setting files", None),
-    }
-
-
-@pytest.mark.parametrize(
-    ("name", "content", "mode"),
-    [
-        ("rates.json", b'{"password": "hunter22"}', 0o644),
-        (".netrc", b"machine a", 0o644),
-        ("api_token", b"x", 0o644),
-        ("plain", b"0", 0o600),
-        ("large", b"0" * 300_000, 0o644),
-    ],
-)
-def test_what_is_not_kept(reads, night_contract, tmp_path, name, content, mode):
-    """Secrets by name, by content and by their permissions, and large files: only the digest."""
-    path = tmp_path / name
-    path.write_bytes(content)
-    path.chmod(mode)
-
-    def load(names: list[str]) -> int:
-        return len(path.read_bytes())
-
-    read = reads(one_step(night_contract, load))[str(path)]
-    assert (read.digest, read.size, read.kept) == (digest(content), len(content), None)
-
-
-def test_nothing_is_kept_or_witnessed_where_that_was_asked(reads, night_contract, tmp_path):
-    """Two settings: only digests; or nothing at all, and the snapshot does not claim it."""
-    path = tmp_path / "config"
-    path.write_bytes(b"1")
-
-    def load(names: list[str]) -> int:
-        return len(path.read_bytes())
-
-    main = one_step(night_contract, load)
-    assert reads(main, keep_reads=False)[str(path)].kept is None
-    assert reads(main, night_contract(n=2), witness=False) == {}
-
-
 def levels(night, name):
     """The witness's levels of a run's attempts."""
 
@@ -382,61 +313,6 @@ def test_many_reads_go_to_a_blob_and_are_noted_as_they_come(
     found = {read.name: read for read in recorded(night, outcome.name)}
     assert {str(path) for path in paths} == set(found)
     assert found[str(paths[7])].digest == digest(b"7.txt")
-
-
-def test_strict_refuses_an_undeclared_read_when_it_happens(night, night_contract, tmp_path):
-    """It is not made, the step fails at once, and the message says what to write."""
-    path = tmp_path / "config"
-    path.write_bytes(b"1")
-    after = []
-
-    def load(names: list[str]) -> int:
-        text = path.read_bytes()
-        after.append(text)
-        return len(text)
-
-    main = one_step(night_contract, load)
-    outcome = night.run(main, strict=True)
-    assert isinstance(outcome.error, StepFailed)
-    assert outcome.error.type == "UndeclaredRead"
-    assert len(outcome.error.attempts) == 1
-    assert f"step 'load' reads the file {path}, and nothing declares that" in str(outcome.error)
-    assert after == []
-    assert night.run(main, strict=True, files=(str(path),)).status is RunStatus.COMPLETED
-    assert after == [b"1"]
-
-
-def test_strict_says_what_would_declare_it(night, night_contract, tmp_path, monkeypatch):
-    """The Dataset for the contract, or the setting."""
-    path = tmp_path / "config"
-    path.write_bytes(b"1")
-    monkeypatch.setenv("REGION", "eu")
-    asked = []
-
-    @job
-    async def main(contract: night_contract) -> int:
-        for act in (
-            path.read_bytes,
-            lambda: os.environ["REGION"],
-            lambda: list(tmp_path.iterdir()),
-        ):
-            with pytest.raises(UndeclaredRead) as caught:
-                act()
-            asked.append(caught.value.hint)
-        with pytest.raises(UndeclaredRead) as caught:
-            os.system("true")  # noqa: ASYNC221
-        asked.append(caught.value.hint)
-        with socket.socket() as asking, pytest.raises(UndeclaredRead) as caught:
-            asking.connect(("127.0.0.3", 1))
-        asked.append(caught.value.hint)
-        os.environ.copy()
-        return 1
-
-    assert night.value(main, strict=True) == 1
-    dataset = json.dumps({"uri": path.as_uri(), "sha256": digest(b"1")[7:]})
-    parts = [f"a Dataset in the contract: {dataset}", 'variables = ["REGION"]']
-    parts += [f'files = ["{tmp_path}/"]', 'programs = ["sh"]', 'hosts = ["127.0.0.3"]']
-    assert [part in hint for part, hint in zip(parts, asked, strict=True)] == [True] * 5
 
 
 def test_threads_without_a_step_are_not_taken_for_a_run(reads, night_contract, tmp_path):

@@ -1,7 +1,6 @@
 """The journal on Postgres: opening it, who owns a run, what goes wrong with a server."""
 
 import asyncio
-import os
 import re
 from urllib.parse import urlsplit, urlunsplit
 
@@ -11,26 +10,13 @@ from psycopg import sql
 
 from nightproof.app import open_reader
 from nightproof.config import Settings
-from nightproof.errors import (
-    ConfigError,
-    Forked,
-    NightproofError,
-    NotFound,
-    StoreBusy,
-    StoreError,
-    StoreFull,
-    StoreReadOnly,
-    StoreTooNew,
-)
-from nightproof.journal.lease import Possession, possession
+from nightproof.errors import ConfigError, NightproofError, NotFound, StoreTooNew
 from nightproof.journal.listing import AuditRow, EffectFilter
-from nightproof.journal.records import CodeRow, Entry, LaneBatch, Owner, RunFilter, Wanted, checksum
-from nightproof.model import clock
+from nightproof.journal.records import Entry, LaneBatch, Owner, RunFilter, Wanted, checksum
 from nightproof.model.identity import ProcessIdentity
 from nightproof.model.states import EffectState, Kind, RunStatus
-from nightproof.stores.postgres import PostgresJournal, beating, link, schema, session
+from nightproof.stores.postgres import PostgresJournal, schema, session
 from nightproof.stores.postgres.schema import VERSION
-from nightproof.testing.proxy import Proxy
 
 ELSEWHERE = Owner(ProcessIdentity("other/boot/ns", 7, 1), 1, 30_000)
 WANT = Wanted("main", "sha256:1", b"{}")
@@ -244,138 +230,6 @@ def test_a_schema_is_a_plain_name():
         PostgresJournal('postgresql://u@h/d?schema=a";drop')
 
 
-# who owns a run
-
-
-def test_one_of_two_claims_wins(postgres_schema):
-    """Both at once, twenty times: one owns the run, the other is told who does."""
-    url = postgres_schema()
-
-    async def main():
-        journals = [PostgresJournal(url) for _ in range(2)]
-        for n in range(20):
-            want = WANT._replace(digest=f"sha256:{n}")
-            both = await asyncio.gather(*(one.claim(want, ELSEWHERE) for one in journals))
-            assert sorted(claimed.owned for claimed in both) == [False, True]
-            assert {claimed.run.token for claimed in both} == {1}
-        numbers = await asyncio.gather(
-            *(one.claim(WANT._replace(replicate=-1), ELSEWHERE) for one in journals * 5)
-        )
-        assert sorted(claimed.run.replicate for claimed in numbers) == list(range(1, 11))
-        for journal in journals:
-            await journal.close()
-
-    asyncio.run(main())
-
-
-def test_a_commit_waits_for_a_takeover_that_is_under_way(postgres_schema):
-    """The token is read under the lock: what comes behind a takeover is refused."""
-    url = postgres_schema()
-    schema = url.rpartition("schema=")[2]
-
-    async def act(journal):
-        run = await begin(journal)
-        other = await psycopg.AsyncConnection.connect(url.partition("?")[0])
-        await other.execute(f"UPDATE {schema}.run SET token = token + 1")
-        commits = [
-            journal.commit([LaneBatch(*run, [entry(run[0], 0)])]),
-            asyncio.ensure_future(journal.last_seq(run[0])),
-        ]
-        done, _ = await asyncio.wait(commits, timeout=0.2)
-        assert not done
-        await other.commit()
-        await other.close()
-        assert await commits[0] == {run[0]}
-        assert await commits[1] == -1
-
-    use(url, act)
-
-
-@pytest.mark.parametrize("wrong", [-3600, 3600])
-def test_a_wrong_clock_does_not_take_a_lease_away(postgres_schema, monkeypatch, wrong):
-    """The database's clock decides; this machine's may be an hour off."""
-    url = postgres_schema()
-    wall = clock.now_ms()
-    use(url, begin)
-    monkeypatch.setattr(clock, "now_ms", lambda: wall + wrong * 1000)
-
-    async def judged(journal):
-        [row] = await journal.runs(RunFilter())
-        return possession(row, clock.now_ms(), ELSEWHERE.lease_ms)
-
-    assert use(url, judged) is Possession.LIVE
-    raw(url, "UPDATE run SET lease_until = lease_until - 60000")
-    assert use(url, judged) is Possession.DOUBTFUL
-
-
-def test_heartbeats_extend_leases_and_notice_takeovers(postgres_schema):
-    """From another thread, on a connection of their own; a lost one is made again."""
-    url = postgres_schema()
-
-    async def act(journal):
-        run, token = await begin(journal)
-        before = (await journal.runs(RunFilter()))[0]
-        assert await asyncio.to_thread(journal.pulse, {run: token, 99: 1}, 90_000) == {99}
-        after = (await journal.runs(RunFilter()))[0]
-        assert after.beat == before.beat + 1
-        assert after.lease_until > before.lease_until + 30_000
-        raw(url, "UPDATE run SET token = token + 1")
-        assert await asyncio.to_thread(journal.pulse, {run: token}, 90_000) == {run}
-        kill = "SELECT pg_terminate_backend(%s)"
-        raw(url, kill, journal._beats._session.link.raw.backend_pid)
-        with pytest.raises(StoreError, match="heartbeat"):
-            await asyncio.to_thread(journal.pulse, {run: token + 1}, 90_000)
-        assert await asyncio.to_thread(journal.pulse, {run: token + 1}, 90_000) == frozenset()
-
-    use(url, act)
-
-
-def test_a_heartbeat_gives_up_in_time(postgres_schema, monkeypatch):
-    """A server that keeps silent holds up nobody who waits for the thread."""
-    monkeypatch.setattr(beating, "PULSE_SECONDS", 0.2)
-    url = postgres_schema()
-
-    async def act(journal):
-        run, token = await begin(journal)
-        holder = await psycopg.AsyncConnection.connect(url.partition("?")[0])
-        schema = url.rpartition("schema=")[2]
-        await holder.execute(f"SELECT 1 FROM {schema}.run FOR UPDATE")
-        with pytest.raises(StoreError, match="heartbeat"):
-            await asyncio.to_thread(journal.pulse, {run: token}, 90_000)
-        await holder.close()
-
-    use(url, act)
-
-
-# wake-ups
-
-
-def test_signals_and_cancellations_are_heard_at_once(postgres_schema):
-    """By notification: nothing is asked until there is something to be told."""
-    url = postgres_schema()
-
-    async def main():
-        owner, other = PostgresJournal(url), PostgresJournal(url)
-        heard = asyncio.Event()
-        owner.hear(heard.set)
-        run, _ = await begin(owner)
-        assert await owner.changed()
-        for _ in range(3):
-            assert not await owner.changed()
-        await other.send(run, "go", b"1")
-        await heard.wait()
-        assert await owner.changed()
-        assert [one.name for one in await owner.signals(run)] == ["go"]
-        heard.clear()
-        await other.request_cancel(run)
-        await heard.wait()
-        assert await owner.cancelled([run]) == {run}
-        await owner.close()
-        await other.close()
-
-    asyncio.run(main())
-
-
 # what is stored
 
 
@@ -411,125 +265,3 @@ def test_a_small_step_costs_little_disk(postgres_schema):
     use(url, act)
     [(size,)] = raw(url, "SELECT pg_total_relation_size('entry')")
     assert size / count <= 200, size / count
-
-
-# what goes wrong
-
-
-@pytest.mark.parametrize(
-    ("code", "error"),
-    [
-        ("53100", StoreFull),
-        ("25006", StoreReadOnly),
-        ("42501", StoreReadOnly),
-        ("XX000", StoreError),
-    ],
-)
-def test_refusals_say_what_to_do(postgres_schema, code, error):
-    """A full disk, a standby, a missing right; nothing is written, and the journal goes on."""
-    url = postgres_schema()
-
-    async def act(journal):
-        run, token = await begin(journal)
-        raw(
-            url,
-            "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS "
-            f"$$ BEGIN RAISE EXCEPTION 'no' USING ERRCODE = '{code}'; END $$",
-        )
-        raw(url, "CREATE TRIGGER t BEFORE INSERT ON entry EXECUTE FUNCTION refuse()")
-        for batch in ([entry(run, 0)], [entry(run, 0), entry(run, 1)]):
-            code_row = CodeRow(7, "work", "3.11:0")
-            for writes in ([], [code_row]):
-                with pytest.raises(error) as caught:
-                    await journal.commit([LaneBatch(run, token, batch, writes)])
-                assert type(caught.value) is error
-                # Whatever was refused, the next reader finds no transaction open.
-                assert await journal._session.attempt(("SELECT 1", ()))
-        raw(url, "DROP TRIGGER t ON entry")
-        assert await journal.last_seq(run) == -1
-        assert await journal.commit([LaneBatch(run, token, [entry(run, 0)])]) == frozenset()
-
-    use(url, act)
-
-
-def test_a_lock_that_is_never_given_back_is_explained(postgres_schema, monkeypatch):
-    """StoreBusy, in bounded time, with where to look."""
-    monkeypatch.setattr(session, "LOCK_MS", 50)
-    monkeypatch.setattr(session, "TRIES", 2)
-    url = postgres_schema()
-
-    async def act(journal):
-        run, _ = await begin(journal)
-        holder = await psycopg.AsyncConnection.connect(url.partition("?")[0])
-        schema = url.rpartition("schema=")[2]
-        await holder.execute(f"SELECT 1 FROM {schema}.run FOR UPDATE")
-        with pytest.raises(StoreBusy, match="pg_locks"):
-            await journal.request_cancel(run)
-        await holder.close()
-
-    use(url, act)
-
-
-def test_no_connection_to_spare(postgres_schema, monkeypatch):
-    """The hint says how to have fewer, or more."""
-    monkeypatch.setattr(session, "PATIENCE_SECONDS", 0.2)
-    url = postgres_schema()
-    use(url, begin)
-    role = f"crowded_{os.getpid()}"
-    raw(url, f"CREATE ROLE {role} LOGIN PASSWORD 'p' CONNECTION LIMIT 0")
-    try:
-        with pytest.raises(StoreBusy, match="pooler"):
-            use(with_parts(url, user=role, password="p"), begin)
-    finally:
-        raw(url, f"DROP ROLE {role}")
-
-
-def test_a_server_that_falls_silent_is_an_error_in_time(
-    postgres_schema, postgres_server, monkeypatch
-):
-    """The wire is cut without a word: the answer that is owed never comes."""
-    monkeypatch.setattr(link, "SILENCE_SECONDS", 0.2)
-    monkeypatch.setattr(session, "PATIENCE_SECONDS", 0.3)
-    monkeypatch.setattr("nightproof.stores.postgres.connecting.CONNECT_SECONDS", 0.2)
-    with Proxy("127.0.0.1", postgres_server.port) as wire:
-
-        async def act(journal):
-            run, token = await begin(journal)
-            wire.drop()
-            with pytest.raises(StoreError, match="could not be reached"):
-                await journal.commit([LaneBatch(run, token, [entry(run, 0)])])
-            wire.reset()
-            wire.heal()
-            return await journal.last_seq(run)
-
-        assert use(wire.url(postgres_schema()), act) in (-1, 0)
-
-
-def test_a_closed_journal_says_so(postgres_schema):
-    """It is not opened again by a late use."""
-
-    async def main():
-        journal = PostgresJournal(postgres_schema())
-        await journal.runs(RunFilter())
-        await journal.close()
-        with pytest.raises(StoreError, match="closed"):
-            await journal.runs(RunFilter())
-
-    asyncio.run(main())
-
-
-def test_a_forked_child_is_refused(postgres_schema):
-    """It would share the parent's connection."""
-
-    async def act(journal):
-        await begin(journal)
-        journal._session._pid += 1
-        try:
-            with pytest.raises(Forked, match="spawn"):
-                await journal.runs(RunFilter())
-            with pytest.raises(Forked):
-                journal.commit([LaneBatch(1, 1, [entry(1, 0)])])
-        finally:
-            journal._session._pid -= 1
-
-    use(postgres_schema(), act)

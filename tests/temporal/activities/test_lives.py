@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from temporalio.exceptions import ApplicationError
 
-from nightproof import Contract, artifact, effect, job, step
+from nightproof import Contract, artifact, job, step
 from nightproof.engines.attempt import ending as endings
 from nightproof.engines.temporal import patience
 from nightproof.engines.temporal.activities import Activities
@@ -44,12 +44,6 @@ async def add(a: int, b: int) -> int:
     """Adds."""
     ran.append((a, b))
     return a + b
-
-
-@effect(key="post/{text}")
-async def post(text: str) -> str:
-    """Posts."""
-    return text
 
 
 @job(normalise=["times"])
@@ -364,44 +358,3 @@ def apps_filter():
     from nightproof.journal.records import RunFilter
 
     return RunFilter()
-
-
-def test_changed_code_is_noted_once(workers):
-    """However many workers see it."""
-
-    async def test(one, two):
-        await one.begin(main, Night())
-        await one.call(add, 1, 2)
-        before = add.code
-        add.__dict__["code"] = before[:5] + "0" * 16
-        try:
-            for worker, n in ((one, 2), (two, 3)):
-                worker.activities._runs.clear()
-                worker.head = one.head
-                answer = await worker.call(add, 1, n)
-                if n == 3:
-                    assert answer["told"]["changed"] == {"step 'add'": [before, add.code]}
-        finally:
-            add.__dict__["code"] = before
-        assert len(events(await one.entries(), "code-changed")) == 1
-
-    workers.run(test, count=2)
-
-
-def test_strict_refuses_changed_code(workers):
-    """With the error of the embedded engine."""
-
-    async def test(worker):
-        await worker.begin(main, Night(), strict=True)
-        await worker.call(add, 1, 2)
-        worker.activities._runs.clear()
-        before = add.code
-        add.__dict__["code"] = before[:5] + "0" * 16
-        try:
-            refused = (await worker.call(add, 1, 3))["refused"]
-        finally:
-            add.__dict__["code"] = before
-        assert refused["type"] == "CodeChanged"
-        assert ran == [(1, 2)]
-
-    workers.run(test)
