@@ -8,7 +8,7 @@ from starlette.requests import Request
 
 from nightproof import app
 from nightproof.blobs.protocol import Blobs
-from nightproof.config import Settings
+from nightproof.config import Settings, redacted
 from nightproof.journal.protocol import Journal
 from nightproof.observe import Watcher
 from nightproof.serving.server import Server
@@ -22,7 +22,8 @@ class Site:
     """One dashboard; `journal` belongs to its event loop.
 
     `server` is the schedule's server beside it, None for a dashboard that only shows.
-    `live` has to be told (`live.poke()`) of what is written through `journal`.
+    `live` has to be told (`live.poke()`) of what is written through `journal`. `store` is where
+    the journal is, in words.
     """
 
     settings: Settings
@@ -36,7 +37,13 @@ class Site:
 
     def __post_init__(self) -> None:
         self.scraper = Watcher(self.settings, [])
+        self.store = store_name(self.settings)
         self.live = Live(self.journal, not app.places(self.settings.store).server)
+
+
+def store_name(settings: Settings) -> str:
+    """Where the journal is, as people may see it: a file, or a server without its password."""
+    return redacted(app.absolute(settings.store)).removeprefix("sqlite:///")
 
 
 def site_of(request: Request) -> Site:

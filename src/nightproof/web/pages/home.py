@@ -43,14 +43,14 @@ class Morning:
     """What somebody wants to know first.
 
     `jobs` counts the jobs whose last night is told of, by how it went; `ran` those that
-    completed. `unusual` are the runs with something odd among the `compared`, `next` the next
-    time that a schedule is due (UTC) with its job.
+    completed. `drifted` and `unusual` are names of jobs, the latter those of the `compared` whose
+    last run has something odd; `next` is the next time that a schedule is due (UTC) with its job.
     """
 
     jobs: dict[str, int]
     ran: int
-    drifted: int
-    unusual: int
+    drifted: list[str]
+    unusual: list[str]
     compared: int
     next: tuple[str, str] | None
 
@@ -91,6 +91,7 @@ async def home(request: Request) -> Response:
         zones=sorted({one.zone for one in shown}),
         more_jobs=len(nights.jobs) - len(shown),
         lasts=lasts,
+        missed={one.job for one in nights.jobs if one.last and {*one.last.counts} == {"missed"}},
         complete=all(one.complete for one in lasts),
         opened=listing.counts(rows),
         short=short,
@@ -106,7 +107,7 @@ def _morning(
     """Jobs that are scheduled, and others that ran since yesterday."""
     served = {one.job for one in plans if not one.retired}
     recent = f"{date.fromisoformat(nights.dates[-1]) - timedelta(days=1)}"
-    told = {
+    told: dict[str, str] = {
         one.job: one.last.status
         for one in nights.jobs
         if one.last is not None and (one.job in served or one.last.date >= recent)
@@ -118,9 +119,9 @@ def _morning(
     return Morning(
         jobs={word: counts[word] for word in WORST if counts[word]},
         ran=sum(counts[word] for word in _FINE),
-        drifted=len(drifted),
+        drifted=sorted(drifted),
         compared=sum(one.run.job in told and len(one.took) > FEWEST for one in lasts),
-        unusual=sum(bool(one.unusual) for one in lasts if one.run.job in told),
+        unusual=[one.run.job for one in lasts if one.unusual and one.run.job in told],
         next=coming[0] if coming else None,
     )
 
