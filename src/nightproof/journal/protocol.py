@@ -19,6 +19,7 @@ from nightproof.journal.records import (
     Recorded,
     RunFilter,
     RunRow,
+    Settle,
     SignalRow,
     UseBlob,
     Wanted,
@@ -111,6 +112,10 @@ class Reader(QuotaReader, Protocol):
 
     async def codes(self, ids: Iterable[int]) -> dict[int, CodeRow]:
         """Names and digests of the given code ids."""
+        ...
+
+    async def blob_size(self, digest: str) -> int | None:
+        """The bytes of a blob that some run refers to; None where none does."""
         ...
 
     async def attempts(self, run: int) -> list[AttemptRow]:
@@ -233,6 +238,19 @@ class Journal(Reader, QuotaBook, Protocol):
         Returns the ledger's row and whether the caller may act now: True for a new
         key or one that is CLEAR. Raises LeaseLost when fenced.
         """
+        ...
+
+    def vouch(self, tries: Sequence[tuple[str, bytes, bytes | None]]) -> None:
+        """Say of effects that are being tried that they still are; called from any thread.
+
+        Each is its key, the mark of who tries it (:class:`~nightproof.journal.trying.Trying`),
+        and what the ledger is to have now: a later beat, or None for what was given up. What
+        is no intent of that mark any more stays as it is.
+        """
+        ...
+
+    async def confess(self, settle: Settle) -> bool:
+        """Settle an effect for an attempt that has lost its run; False where `seen` is over."""
         ...
 
     async def effect(self, key: str) -> EffectRow | None:

@@ -174,6 +174,8 @@ class EffectRow(NamedTuple):
     blob: str | None
     error: str
     run_name: str = ""
+    trying: bytes | None = None
+    """Of an intent: who tries it, as nightproof/journal/trying.py encodes it."""
 
 
 class AttemptRow(NamedTuple):
@@ -223,7 +225,11 @@ class Finish(NamedTuple):
 
 
 class Settle(NamedTuple):
-    """Sets the state of an effect, with its result where there is one."""
+    """Sets the state of an effect, with its result where there is one.
+
+    With `seen` only where the ledger still has that number of tries and that state: whoever
+    decides about another's try must not undo what became of it meanwhile.
+    """
 
     key: str
     state: EffectState
@@ -231,6 +237,7 @@ class Settle(NamedTuple):
     output: bytes | None = None
     blob: str | None = None
     error: str = ""
+    seen: tuple[int, EffectState] | None = None
 
 
 class UseBlob(NamedTuple):

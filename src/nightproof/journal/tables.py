@@ -38,8 +38,11 @@ def run_row(row: Row) -> RunRow:
 
 
 def effect_row(row: Row) -> EffectRow:
-    """A row of EFFECT_COLUMNS as a record."""
-    return EffectRow(row[0], row[1], row[2], EffectState(row[3]), *row[4:])
+    """A row of EFFECT_COLUMNS as a record; an intent has no result yet, but who tries it."""
+    found = EffectRow(row[0], row[1], row[2], EffectState(row[3]), *row[4:])
+    if found.state is EffectState.INTENDED:
+        return found._replace(output=None, trying=found.output)
+    return found
 
 
 class Tables(ABC):

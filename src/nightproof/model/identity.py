@@ -76,6 +76,17 @@ def here() -> ProcessIdentity:
     return ProcessIdentity(_host(), pid, _started(pid))
 
 
+def is_stopped(process: ProcessIdentity) -> bool:
+    """True only where it is certain that `process` runs no more until somebody lets it go on."""
+    if process.host != _host() or is_dead(process):
+        return False
+    try:
+        with open(f"/proc/{process.pid}/stat", "rb") as file:
+            return file.read().rpartition(b")")[2].split()[0] in (b"T", b"t")
+    except (OSError, IndexError):
+        return False
+
+
 def is_dead(process: ProcessIdentity) -> bool:
     """True only where it is certain that `process` no longer runs."""
     if process.host != _host():

@@ -8,16 +8,17 @@ from collections.abc import Mapping
 from hashlib import sha256
 from typing import Any
 
-from nightproof.blobs.claims import spills
 from nightproof.durable.context import Scope, current
 from nightproof.durable.effect import Effect
-from nightproof.engines.attempt.ledger import brief, failure_output
+from nightproof.engines.attempt.booking import Booked
+from nightproof.engines.attempt.ledger import brief
 from nightproof.engines.attempt.state import Attempt
 from nightproof.engines.attempt.steps import MISSING, note_of, recorded_failure, spends
-from nightproof.errors import AttemptNote, CodecError, EffectConflict, StepFailed, StoreError
-from nightproof.journal.records import EffectRow, LaneBatch, Settle
+from nightproof.engines.attempt.vouching import Watch
+from nightproof.errors import CodecError, EffectConflict, StoreError
+from nightproof.journal.records import EffectRow
 from nightproof.model import clock, crash
-from nightproof.model.fingerprint import fingerprint, summary
+from nightproof.model.fingerprint import fingerprint
 from nightproof.model.states import EffectState, Kind
 
 OTHERS_POLL_SECONDS = 0.2
@@ -52,36 +53,8 @@ class Effects:
         return await Act(run, effect, args, kwargs, parts, fp, effect.key_of(values)).settle()
 
 
-class Act:
+class Act(Booked):
     """One effect on its way, of which the run has no outcome yet."""
-
-    def __init__(
-        self,
-        run: Attempt,
-        effect: Effect[..., Any],
-        args: Any,
-        kwargs: Mapping[str, Any],
-        parts: list[bytes],
-        fp: bytes,
-        key: str,
-    ) -> None:
-        self.run = run
-        self.effect = effect
-        self.args = args
-        self.kwargs = kwargs
-        self.fp = fp
-        self.key = key
-        self.inputs = summary(parts)
-        scope = current.get()
-        self.within = scope.fp if isinstance(scope, Scope) else b""
-        """The step that it is performed in, which on replay does not ask for it again."""
-        self.digest = sha256(b"\0".join(parts)).digest()[:16]
-        self.code = run.ledger.know(effect)
-        self.notes: list[AttemptNote] = []
-        self.spent = 0
-        self.busy = False
-        self.executed = False
-        """Whether it was performed now."""
 
     async def settle(self) -> Any:
         """Perform it as far as run and ledger allow it; its result."""
@@ -101,45 +74,44 @@ class Act:
             acting.discard(self.key)
 
     async def _perform(self) -> Any:
-        run, effect = self.run, self.effect
+        run = self.run
         began = clock.monotonic()
+        watch = Watch(run.settings.lease)
         while True:
             if run.halting:
                 await run.never()
             self._crash("before")
-            row, mine = await run.ledger.journal.intend(
-                LaneBatch(run.row.id, run.ledger.lane.token), self._row()
-            )
-            if not mine:
-                settled = await self._found(row)
-                if settled is not MISSING:
-                    return settled
-                continue
-            run.active += 1
-            self.busy = True
+            doing = self.doing = run.engine.vouching.begin(self.key)
             try:
-                self._crash("intend")
-                value = await self._act()
-                if crash.armed:
-                    await self._witness(value)
-                    self._crash("act")
-                data = await run.steps.encoded(effect, value)
-            except StoreError:
-                raise
-            except Exception as error:
-                result = await self._raised(error, began)
-                if result is not MISSING:
-                    return result
-                continue
-            else:
-                return await self._confirm(data, EffectState.CONFIRMED)
+                row, mine = await self._intend()
+                settled = await (self._try(began) if mine else self._found(row, watch))
             finally:
-                run.active -= 1
-                self.busy = False
+                self.doing = None
+                doing.leave()
+            if settled is not MISSING:
+                return settled
 
-    def _crash(self, moment: str) -> None:
-        if crash.armed:
-            crash.hit(f"effect:{moment}", self.effect.name)
+    async def _try(self, began: float) -> Any:
+        """Act, and write down what came of it; MISSING says that it may be tried again."""
+        run, effect = self.run, self.effect
+        run.active += 1
+        self.busy = True
+        try:
+            self._crash("intend")
+            value = await self._act()
+            if crash.armed:
+                await self._witness(value)
+                self._crash("act")
+            data = await run.steps.encoded(effect, value)
+        except StoreError:
+            raise
+        except Exception as error:
+            return await self._raised(error, began)
+        else:
+            return await self._performed(data)
+        finally:
+            run.active -= 1
+            self.busy = False
 
     async def _witness(self, value: Any) -> None:
         """Count the act for a drill, whatever becomes of its result."""
@@ -154,12 +126,6 @@ class Act:
     def _idempotency_key(self) -> str:
         return sha256(self.key.encode()).hexdigest()[:32]
 
-    def _row(self) -> EffectRow:
-        return EffectRow(
-            self.key, self.effect.name, self.run.row.id, EffectState.INTENDED, self.digest,
-            self.inputs, 1, clock.now_ms(), None, None, "", self.run.row.name,
-        )  # fmt: skip
-
     async def _act(self) -> Any:
         effect, run = self.effect, self.run
         scope = Scope(run, effect.name, self.fp, self._idempotency_key())
@@ -169,11 +135,12 @@ class Act:
             async with asyncio.timeout(effect.timeout):
                 if effect.is_async:
                     return await effect.fn(*self.args, **self.kwargs)
-                return await run.threads.call(effect, self.args, self.kwargs)
+                guard = self.doing.guard if self.doing is not None else None
+                return await run.threads.call(effect, self.args, self.kwargs, guard)
         finally:
             current.reset(token)
 
-    async def _found(self, row: EffectRow) -> Any:
+    async def _found(self, row: EffectRow, watch: Watch) -> Any:
         """What an existing row of the ledger means; MISSING says try again."""
         if row.digest != self.digest:
             raise self._conflict(row)
@@ -186,7 +153,7 @@ class Act:
             if misfit:
                 return await self._hold(row.error.partition(SAID)[0] + misfit)
             return await self._record(output, row.blob, executed=False)
-        if await self._busy_elsewhere(row):
+        if await self._busy_elsewhere(row, watch):
             await clock.sleep(OTHERS_POLL_SECONDS)
             return MISSING
         return await self._unknown(row.error or "the process died before the outcome was recorded")
@@ -200,13 +167,23 @@ class Act:
             "are wrong, correct the inputs.",
         )
 
-    async def _busy_elsewhere(self, row: EffectRow) -> bool:
+    async def _busy_elsewhere(self, row: EffectRow, watch: Watch) -> bool:
+        """Whether another execution has it in hand, which then is not ours to decide about."""
+        run = self.run
         if row.state is not EffectState.INTENDED:
             return False
-        if row.run_name == self.run.row.name:
-            # An earlier attempt's: concurrent calls of this one wait for each other.
+        if row.run_name != run.row.name and await run.lives(row.run_name):
+            return True
+        # One of this run's, by an earlier attempt or another worker, or of a run that has ended.
+        first = watch.seen is None
+        if not watch.goes_on(row):
             return False
-        return await self.run.lives(row.run_name)
+        if first:
+            run.note(
+                "effect-elsewhere",
+                {"effect": self.effect.name, "key": self.key, "message": watch.told(row)},
+            )
+        return True
 
     async def _raised(self, error: Exception, began: float) -> Any:
         """The act raised. MISSING says that it may be tried again."""
@@ -278,6 +255,9 @@ class Act:
         """Wait for a person's decision."""
         run = self.run
         await self._settle(EffectState.FAILED, why)
+        row = await run.ledger.journal.effect(self.key)
+        if row is not None and row.state is not EffectState.FAILED:
+            return MISSING  # whoever tried it has said meanwhile what came of it
         run.active -= self.busy
         try:
             return await run.hold(self.effect.name, self.key, why)
@@ -301,50 +281,6 @@ class Act:
             return await value if inspect.isawaitable(value) else value
         finally:
             current.reset(token)
-
-    async def _settle(self, state: EffectState, why: str) -> None:
-        await self.run.ledger.lane.put(Settle(self.key, state, clock.now_ms(), error=why[:2000]))
-
-    async def _confirm(self, data: bytes, state: EffectState, executed: bool = True) -> Any:
-        """Write outcome and confirmation in one commit."""
-        blob, output = None, data
-        ledger = self.run.ledger
-        if spills(data):
-            blob, output = await ledger.spill(data), b""
-        ledger.lane.put(Settle(self.key, state, clock.now_ms(), None if blob else output, blob))
-        value = await self._record(data, blob, executed)
-        self._crash("confirm")
-        return value
-
-    async def _record(self, data: bytes | None, blob: str | None, executed: bool) -> Any:
-        run = self.run
-        self.executed = executed
-        counter = run.progress.of(self.effect.name)
-        if executed:
-            counter.executed += 1
-        else:
-            counter.replayed += 1
-        output = None if blob else (data or b"")
-        await run.ledger.append(
-            run.ledger.entry(Kind.EFFECT, self.fp, output, blob, self._kept(), self.code)
-        )
-        return self.effect.result.decode(data) if data else None
-
-    def _kept(self) -> bytes:
-        if not self.within:
-            return self.inputs
-        return b'{"within":"%s","args":%s}' % (self.within.hex().encode(), self.inputs)
-
-    async def _fail(self, error: Exception) -> StepFailed:
-        kind, message = type(error).__name__, brief(error)
-        self.run.progress.of(self.effect.name).failed += 1
-        output = failure_output(kind, message, list(self.notes))
-        await self.run.ledger.append(
-            self.run.ledger.entry(Kind.FAILURE, self.fp, output, None, self._kept(), self.code)
-        )
-        failure = StepFailed(self.effect.name, kind, message, self.notes, self.key)
-        failure.__cause__ = error
-        return failure
 
     async def withhold(self) -> Any:
         """A replicate acts on nothing: it checks that it would have sent the same."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from functools import partial
@@ -24,15 +25,27 @@ class Threads:
         self._pool: ThreadPoolExecutor | None = None
         self._took: dict[int, float] = {}
 
-    async def call(self, step: Routine[..., Any], args: Any, kwargs: Any) -> Any:
-        """The result of the step's plain function, in the caller's context."""
+    async def call(
+        self,
+        step: Routine[..., Any],
+        args: Any,
+        kwargs: Any,
+        guard: Callable[[Callable[..., Any]], Callable[..., Any]] | None = None,
+    ) -> Any:
+        """The result of the step's plain function, in the caller's context.
+
+        `guard` wraps the function where it matters that it may outlive its caller's patience.
+        """
         pure = getattr(step, "pure", False)
         if pure and self._took.get(id(step), 1.0) <= SHORT_SECONDS:
             return self._timed(step, args, kwargs)
         if self._pool is None:
             self._pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="nightproof-step")
         context = copy_context()
-        work = partial(context.run, self._timed if pure else _plainly, step, args, kwargs)
+        if guard is not None:
+            work = partial(context.run, partial(guard(step.fn), *args, **kwargs))
+        else:
+            work = partial(context.run, self._timed if pure else _plainly, step, args, kwargs)
         return await asyncio.get_running_loop().run_in_executor(self._pool, work)
 
     def _timed(self, step: Routine[..., Any], args: Any, kwargs: Any) -> Any:

@@ -43,6 +43,7 @@ from nightproof.provenance import audit, seeds
 
 if TYPE_CHECKING:
     from nightproof.engines.attempt.quotas import Purses
+    from nightproof.engines.attempt.vouching import Vouching
     from nightproof.observe.telemetry import Trace
 
 CONTROL_SECONDS = 0.25
@@ -71,6 +72,7 @@ class Engine:
         self.stopping = False
         self._environments = Environments()
         self._purses: Purses | None = None
+        self._vouching: Vouching | None = None
         self._witnesses = Witnesses()
         self._owner = Owner(identity.here(), boot, int(settings.lease * 1000))
         self._heartbeat = Heartbeat(journal, settings.lease, self._lost_in_thread)
@@ -94,6 +96,15 @@ class Engine:
 
             self._purses = Purses()
         return self._purses
+
+    @property
+    def vouching(self) -> Vouching:
+        """The effects that this engine is performing."""
+        if self._vouching is None:
+            from nightproof.engines.attempt.vouching import Vouching  # start-up time
+
+            self._vouching = Vouching(self.journal, self.settings.lease)
+        return self._vouching
 
     def numeric_libraries_loaded(self) -> bool:
         """Whether a library with a global generator of its own is loaded."""
@@ -270,6 +281,8 @@ class Engine:
     def abandon(self) -> None:
         """Let go when the loop was closed without :meth:`close`."""
         self._heartbeat.close()
+        if self._vouching is not None:
+            self._vouching.close()
         self.threads.close()
 
     async def close(self) -> None:
@@ -279,6 +292,8 @@ class Engine:
         if self._looking is not None:
             self._looking.cancel()  # it would look into a journal that is closed
         self._heartbeat.close()
+        if self._vouching is not None:
+            self._vouching.close()
         self.threads.close()
         await self.journal.close()
 

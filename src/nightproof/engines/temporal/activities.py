@@ -128,6 +128,7 @@ class Activities:
             finally:
                 run.depart()
         self._runs.clear()
+        self.host.vouching.close()
         self.host.threads.close()
 
     @activity.defn(name=BEGIN)

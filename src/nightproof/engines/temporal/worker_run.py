@@ -10,7 +10,6 @@ import asyncio
 import json
 import sys
 from collections.abc import Callable, Mapping
-from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -18,7 +17,6 @@ from nightproof.blobs.protocol import Blobs
 from nightproof.config import Settings
 from nightproof.contract.base import Contract
 from nightproof.durable.job import Job
-from nightproof.engines.attempt.effects import Act, Effects
 from nightproof.engines.attempt.environment import Environments
 from nightproof.engines.attempt.ledger import Ledger
 from nightproof.engines.attempt.mints import Mint, Mints
@@ -26,6 +24,7 @@ from nightproof.engines.attempt.quotas import Purses
 from nightproof.engines.attempt.run import Run, decision
 from nightproof.engines.attempt.state import Attempt, Options, Outcome
 from nightproof.engines.attempt.threads import Threads
+from nightproof.engines.attempt.vouching import Vouching
 from nightproof.engines.attempt.waits import CHUNK_SECONDS, NOTHING_SECONDS, Waits
 from nightproof.engines.attempt.witnessing import Witnesses
 from nightproof.engines.temporal.messages import change_fp
@@ -33,17 +32,14 @@ from nightproof.engines.temporal.parts import Head, MintRecord, Told
 from nightproof.engines.temporal.patience import Patient
 from nightproof.engines.temporal.registry import Registry
 from nightproof.engines.temporal.surroundings import WorkerEnvironment, WorkerWitness
+from nightproof.engines.temporal.worker_effects import WorkerEffects
 from nightproof.errors import EffectHeld, MisuseError, StoreBusy
 from nightproof.journal.commit import GroupCommit
 from nightproof.journal.lease import Possession, possession
 from nightproof.journal.protocol import Journal
 from nightproof.journal.records import CodeRow, Entry, Forget, Recorded, RunRow
 from nightproof.model import clock
-from nightproof.model.fingerprint import Occurrences, fingerprint
 from nightproof.model.states import Kind
-
-_nested: ContextVar[Occurrences] = ContextVar("nightproof_nested")
-"""Counts the equal effects inside one execution of a step."""
 
 
 class Resting(BaseException):
@@ -79,6 +75,7 @@ class WorkerHost:
         self.commits = GroupCommit(Patient(journal), self.loop)
         self.threads = Threads()
         self.purses = Purses()
+        self.vouching = Vouching(journal, settings.lease)
         self.registry = Registry()
         self.environments = Environments()
         self.witnesses = Witnesses()
@@ -292,26 +289,6 @@ class WorkerMints(Mints):
         self._worker.made.append(mint)
 
 
-class WorkerEffects(Effects):
-    """Effects inside steps: which of several equal ones it is, each execution counts anew."""
-
-    def __init__(self, run: WorkerRun) -> None:
-        super().__init__(run)
-        self._worker = run
-
-    async def call(self, effect: Any, args: Any, kwargs: Mapping[str, Any]) -> Any:
-        """Perform an effect that a step has called."""
-        run = self._worker
-        arguments = effect.arguments
-        values = arguments.bind(args, kwargs)
-        parts = arguments.parts(values)
-        if run.mints.by_value:
-            parts = run.mints.substitute(arguments, values, parts)
-        first = fingerprint(b"\0effect" + effect.prefix, parts)
-        fp = _nested.get().next(first)
-        return await Act(run, effect, args, kwargs, parts, fp, effect.key_of(values)).settle()
-
-
 class WorkerRun(Run):
     """One run in one worker process, for as long as its activities come here."""
 
@@ -354,7 +331,7 @@ class WorkerRun(Run):
 
     def nested(self) -> None:
         """The work that begins now counts the effects inside it from zero."""
-        _nested.set(Occurrences())
+        WorkerEffects.count_anew()
 
     def adopt(self, head: Head) -> None:
         """Take over the expiring values that came with a message."""

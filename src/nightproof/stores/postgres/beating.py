@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from nightproof.errors import StoreError
 from nightproof.stores.postgres.claims import PULSE
+from nightproof.stores.postgres.effects import VOUCH
+from nightproof.stores.postgres.link import Answer, Statement
 from nightproof.stores.postgres.session import Session
 from nightproof.stores.postgres.target import Target
 from nightproof.stores.postgres.trouble import Lost, Refused
@@ -32,27 +34,33 @@ class Beats:
 
     def pulse(self, owned: Mapping[int, int], lease_ms: int) -> frozenset[int]:
         """See :class:`nightproof.journal.protocol.Journal`. Raises StoreError."""
+        [answer] = self._tell([(PULSE, (list(owned), list(owned.values()), lease_ms))])
+        return frozenset(owned) - {row[0] for row in answer.rows}
+
+    def vouch(self, tries: Sequence[tuple[str, bytes, bytes | None]]) -> None:
+        """See :class:`nightproof.journal.protocol.Journal`. Raises StoreError."""
+        self._tell([(VOUCH, (now, key, mark)) for key, mark, now in tries])
+
+    def _tell(self, statements: list[Statement]) -> list[Answer]:
         with self._lock:
             if self._loop is None:
                 self._loop = asyncio.new_event_loop()
             try:
-                return self._loop.run_until_complete(self._pulse(owned, lease_ms))
+                return self._loop.run_until_complete(self._told(statements))
             except (Lost, TimeoutError) as error:
                 # Whatever it is, the next beat begins with a new connection.
                 if self._session.link is not None:
                     self._session.link.close()
                 raise StoreError(f"a heartbeat did not reach {self._session.target.url}") from error
 
-    async def _pulse(self, owned: Mapping[int, int], lease_ms: int) -> frozenset[int]:
+    async def _told(self, statements: list[Statement]) -> list[Answer]:
         session = self._session
         session.check_process()
-        values = (list(owned), list(owned.values()), lease_ms)
         async with asyncio.timeout(PULSE_SECONDS):
             try:
-                answers = await session.attempt((PULSE, values))
+                return await session.attempt(*statements)
             except Refused as refused:
                 raise session.explained(refused) from refused
-        return frozenset(owned) - {row[0] for row in answers[0].rows}
 
     def close(self) -> None:
         """Give the connection back."""

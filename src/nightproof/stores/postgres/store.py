@@ -17,6 +17,7 @@ from nightproof.journal.records import (
     LaneBatch,
     Owner,
     RunFilter,
+    Settle,
     UseBlob,
     Wanted,
     event,
@@ -138,9 +139,17 @@ class PostgresJournal(PostgresReader):
         """See :class:`nightproof.journal.protocol.Journal`."""
         return await self._once(lambda transaction: effects.intend(transaction, batch, row))
 
+    async def confess(self, settle: Settle) -> bool:
+        """See :class:`nightproof.journal.protocol.Journal`."""
+        return await self._once(lambda transaction: effects.confess(transaction, settle))
+
     def pulse(self, owned: Mapping[int, int], lease_ms: int) -> frozenset[int]:
         """See :class:`nightproof.journal.protocol.Journal`."""
         return self._beats.pulse(owned, lease_ms)
+
+    def vouch(self, tries: Sequence[tuple[str, bytes, bytes | None]]) -> None:
+        """See :class:`nightproof.journal.protocol.Journal`."""
+        self._beats.vouch(tries)
 
     def hear(self, act: Callable[[], None]) -> None:
         """See :class:`nightproof.journal.protocol.Journal`."""

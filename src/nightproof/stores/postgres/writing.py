@@ -76,6 +76,7 @@ _SETTLE = (
     "UPDATE effect SET state = $1, at = $2, output = $3, blob = $4, error = $5 WHERE key = $6 "
     f"AND EXISTS ({_OWNED % (7, 8)})"
 )
+_SETTLE_SEEN = f"{_SETTLE} AND tries = $9 AND state = $10"
 _SPEND = (
     "INSERT INTO quota_use (quota, what, sharer, until, n) SELECT $1, $2, $3, $4, $5 "
     f"WHERE EXISTS ({_OWNED % (6, 7)}) "
@@ -187,6 +188,8 @@ def _write(run: int, token: int, write: Write) -> list[Statement]:
         return [(_BLOB, (write.digest, write.size, run, token))]
     if isinstance(write, Settle):
         values = (str(write.state), write.at, write.output, write.blob, write.error, write.key)
+        if write.seen is not None:
+            return [(_SETTLE_SEEN, (*values, run, token, write.seen[0], str(write.seen[1])))]
         return [(_SETTLE, (*values, run, token))]
     if isinstance(write, SpendQuota):
         spent = (write.quota, write.what, write.sharer, write.until, float(write.n))

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import apsw
 
-from nightproof.errors import LeaseLost, NotFound, StoreBusy
+from nightproof.errors import LeaseLost, StoreBusy
 from nightproof.journal.quotas import Ask, Claimant, Grant, SpendQuota
 from nightproof.journal.records import (
     Boot,
@@ -27,10 +28,9 @@ from nightproof.journal.records import (
     Write,
     event,
 )
-from nightproof.journal.tables import EFFECT_COLUMNS, effect_row
 from nightproof.model import clock
-from nightproof.model.states import EffectState, RunStatus
-from nightproof.stores.sqlite import claims, quotas
+from nightproof.model.states import RunStatus
+from nightproof.stores.sqlite import claims, effects, quotas
 from nightproof.stores.sqlite.connection import (
     Database,
     Durability,
@@ -157,11 +157,7 @@ class SqliteJournal(SqliteReader):
                 "INSERT OR IGNORE INTO blob_use VALUES (?, ?, ?)", (write.digest, run, write.size)
             )
         elif isinstance(write, Settle):
-            execute(
-                "UPDATE effect SET state = ?, at = ?, output = ?, blob = ?, error = ? "
-                "WHERE key = ?",
-                (str(write.state), write.at, write.output, write.blob, write.error, write.key),
-            )
+            effects.settle(self._db, write)
         elif isinstance(write, SpendQuota):
             quotas.spend(self._db, write)
         elif isinstance(write, TakeSignal):
@@ -187,37 +183,40 @@ class SqliteJournal(SqliteReader):
         with explained(self._db.path), self._db.transaction():
             if not self._write(batch):
                 raise LeaseLost("this attempt no longer owns its run; the effect was not tried")
-            found = self._db.execute(
-                f"SELECT {EFFECT_COLUMNS} FROM effect WHERE key = ?", (row.key,)
-            ).fetchone()
-            if found is not None and found[3] != EffectState.CLEAR:
-                return effect_row(found), False
-            self._db.execute(
-                "INSERT INTO effect (key, name, run, run_name, state, digest, inputs, tries, at) "
-                "VALUES (?, ?, ?, ?, 'intended', ?, ?, 1, ?) ON CONFLICT (key) DO UPDATE SET "
-                "run = excluded.run, run_name = excluded.run_name, state = 'intended', "
-                "digest = excluded.digest, inputs = excluded.inputs, tries = tries + 1, "
-                "at = excluded.at, error = ''",
-                (row.key, row.name, row.run, row.run_name, row.digest, row.inputs, row.at),
-            )
-            return row, True
+            return effects.intend(self._db, row)
+
+    async def confess(self, settle: Settle) -> bool:
+        """See :class:`nightproof.journal.protocol.Journal`."""
+        with explained(self._db.path), self._db.transaction():
+            return effects.confess(self._db, settle)
 
     def pulse(self, owned: Mapping[int, int], lease_ms: int) -> frozenset[int]:
         """See :class:`nightproof.journal.protocol.Journal`."""
         if self._db.memory:
             return frozenset()
+        until = clock.now_ms() + lease_ms
+        lost = []
+        with self._beside() as db:
+            for run, token in owned.items():
+                db.execute(_PULSE, (until, run, token))
+                if db.raw.changes() == 0:
+                    lost.append(run)
+        return frozenset(lost)
+
+    def vouch(self, tries: Sequence[tuple[str, bytes, bytes | None]]) -> None:
+        """See :class:`nightproof.journal.protocol.Journal`."""
+        if not self._db.memory:  # there is nobody else
+            with self._beside() as db:
+                effects.vouch(db, tries)
+
+    @contextmanager
+    def _beside(self) -> Iterator[Database]:
+        """A transaction of a connection for other threads, which does not wait for the disk."""
         with self._pulse_lock, explained(self._db.path):
             if self._pulse_db is None:
                 self._pulse_db = Database(self._db.path, "normal")
-            db = self._pulse_db
-            until = clock.now_ms() + lease_ms
-            lost = []
-            with db.transaction(full=False):
-                for run, token in owned.items():
-                    db.execute(_PULSE, (until, run, token))
-                    if db.raw.changes() == 0:
-                        lost.append(run)
-            return frozenset(lost)
+            with self._pulse_db.transaction(full=False):
+                yield self._pulse_db
 
     async def changed(self) -> bool:
         """See :class:`nightproof.journal.protocol.Journal`."""
@@ -256,25 +255,8 @@ class SqliteJournal(SqliteReader):
     async def resolve(self, key: str, happened: bool, output: bytes | None) -> EffectRow:
         """See :class:`nightproof.journal.protocol.Journal`."""
         now = clock.now_ms()
-        state = EffectState.CONFIRMED if happened else EffectState.CLEAR
         with explained(self._db.path), self._db.transaction():
-            found = self._db.execute(
-                f"SELECT {EFFECT_COLUMNS} FROM effect WHERE key = ?", (key,)
-            ).fetchone()
-            if found is None:
-                raise NotFound(
-                    f"no effect has the key '{key}'", "`nightproof show RUN` lists its effects."
-                )
-            row = effect_row(found)
-            if row.state not in (EffectState.INTENDED, EffectState.FAILED):
-                raise NotFound(
-                    f"effect '{key}' is {row.state}; there is nothing to resolve",
-                    "Only an effect whose outcome is unknown needs a decision.",
-                )
-            self._db.execute(
-                "UPDATE effect SET state = ?, at = ?, output = ? WHERE key = ?",
-                (str(state), now, output, key),
-            )
+            row = effects.resolve(self._db, key, happened, output, now)
             self._db.execute(_WAKE, (row.run, f" [{key}] has an unknown outcome", now))
         return row
 
