@@ -59,7 +59,7 @@ def test_hold_stops_after_a_crash_until_somebody_decides(night, killed, night_co
         assert outcome.status == "parked"
         assert isinstance(outcome.error, EffectHeld)
         assert "nightproof resolve" in outcome.error.message
-        assert "--happened | --retry" in outcome.error.message
+        assert "--happened, or --retry" in outcome.error.message
     happened = moment == "behind the act"
     night.resolve("report/mon", happened, b'{"day":"by hand"}' if happened else None)
     assert night.value(main)["day"] == ("by hand" if happened else "mon")

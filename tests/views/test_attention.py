@@ -73,7 +73,7 @@ def test_a_held_effect_is_to_be_decided_about(night, morning, night_contract, jo
     [one] = needs(night)
     assert (one.kind, one.job, one.run, one.effect) == ("held", "sends", name, "mail/3")
     assert "the line went dead" in one.note
-    assert one.next == f"nightproof resolve {name} 'mail/3' --happened | --retry"
+    assert one.next == f"nightproof resolve {name} 'mail/3' --happened, or --retry"
     night.resolve("mail/3", True, b"3")
     assert [one.kind for one in needs(night)] != ["held"]
 

@@ -273,8 +273,8 @@ def advice(row: RunRow, shown: RunView, undecided: list[str]) -> str:
     if row.status is RunStatus.PARKED and undecided:
         key = undecided[0]
         if row.name.startswith("-") or key.startswith("-"):
-            return f"nightproof resolve --happened | --retry -- {quote(row.name)} {quote(key)}"
-        return f"nightproof resolve {name} {_quoted(key)} --happened | --retry"
+            return f"nightproof resolve --happened, or --retry, -- {quote(row.name)} {quote(key)}"
+        return f"nightproof resolve {name} {_quoted(key)} --happened, or --retry"
     signals = awaited(row.waiting) if row.status is RunStatus.PARKED else []
     if len(signals) == 1 and row.waiting == str(signals[0]):
         return f"nightproof signal {name} {_quoted(signals[0].name)}"

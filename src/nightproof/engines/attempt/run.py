@@ -304,7 +304,7 @@ def decision(run_name: str, effect: str, key: str, why: str) -> str:
     """What a run waits for that is held for a person's decision."""
     return (
         f"effect '{effect}' [{key}] has an unknown outcome ({why}); find out whether it "
-        f"happened, then: nightproof resolve {run_name} '{key}' --happened | --retry"
+        f"happened, then: nightproof resolve {run_name} '{key}' --happened, or --retry"
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from typing import Any
 
 from starlette.requests import Request
@@ -50,8 +51,20 @@ async def show(request: Request) -> Response:
     return page(
         request, "run.html", run=found.run, found=found, course=found.course,
         strip=strip(found.course, waiting), progress=progress, acts=offered(row, found),
-        usual=await _usual(request, row), word_of=word,
+        usual=await _usual(request, row), word_of=word, decide=_deciding(row, found),
     )  # fmt: skip
+
+
+def _deciding(row: RunRow, found: Overview) -> list[tuple[str, str]]:
+    """What can be said of the first effect in doubt, each with its command."""
+    key = next((one.key for one in found.effects if one.undecided), None)
+    if found.status != "parked" or key is None:
+        return []
+    words = (("It happened", "--happened"), ("It did not", "--retry"))
+    return [
+        (label, shlex.join(("nightproof", "resolve", word, "--", row.name, key)))
+        for label, word in words
+    ]
 
 
 async def _usual(request: Request, row: RunRow) -> UsualView | None:
