@@ -3,6 +3,7 @@
 import fcntl
 import json
 import shutil
+import sqlite3
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -19,7 +20,9 @@ HERE = Path(__file__).parent
 if str(HERE) not in sys.path:
     sys.path.insert(0, str(HERE))
 
-from web_house import build  # noqa: E402 - needs the lines above
+from act_visitor import Visitor  # noqa: E402 - needs the lines above
+from web_client import TOKEN, Start  # noqa: E402 - the same
+from web_house import build  # noqa: E402 - the same
 
 
 @dataclass
@@ -96,3 +99,63 @@ def serving() -> Iterator[Callable[..., Running]]:
 def dashboard(house: House, serving: Callable[..., Running]) -> Running:
     """A dashboard on the house."""
     return serving(house)
+
+
+@pytest.fixture
+def start(house: Any) -> Iterator[Start]:
+    """Starts dashboards that may have a token; gives their URL."""
+    started: list[Dashboard] = []
+
+    def begin(token: str = TOKEN, said: list[str] | None = None, **settings: Any) -> str:
+        say = (said if said is not None else []).append
+        made = Dashboard(house.settings(**settings), say, token=token)
+        started.append(made)
+        return f"http://127.0.0.1:{made.start('127.0.0.1', 0)}"
+
+    yield begin
+    for made in started:
+        made.stop()
+
+
+@pytest.fixture
+def locked(start: Start) -> str:
+    """The URL of a dashboard that has a token."""
+    return start()
+
+
+@pytest.fixture
+def client() -> Iterator[Callable[[str], httpx2.Client]]:
+    """Makes what is like a browser: it keeps cookies, and follows nothing."""
+    made: list[httpx2.Client] = []
+
+    def make(url: str) -> httpx2.Client:
+        made.append(httpx2.Client(base_url=url, timeout=30))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+
+
+@pytest.fixture
+def visitor(
+    own_house: House, serving: Callable[..., Running], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Visitor]:
+    """A visitor of a dashboard on a house of its own, and in it."""
+    monkeypatch.chdir(own_house.folder)
+    with sqlite3.connect(own_house.folder / ".nightproof" / "journal.db") as db:
+        db.execute(
+            "UPDATE run SET target = ? || substr(target, instr(target, '/jobs.py'))",
+            (str(own_house.folder),),
+        )
+    db.close()
+    running = serving(own_house)
+    made = Visitor(running.url, own_house.folder)
+    yield made
+    made.client.close()
+
+
+@pytest.fixture
+def runs(own_house: House) -> dict[str, str]:
+    """The names of the house's runs."""
+    return own_house.runs

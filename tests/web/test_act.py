@@ -1,97 +1,18 @@
-"""What people have done from a page: confirmed, carried out once, and on record."""
+"""What people have done from a page: confirmed, carried out, and on record."""
 
 import html
-import os
-import re
-import signal
-import sqlite3
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
-from urllib.parse import quote
 
-import httpx2
 import pytest
+from act_visitor import use
 from web_house import command
 
-from nightproof.journal.listing import AuditRow
-from nightproof.journal.records import Finish, LaneBatch, Owner, Wanted
-from nightproof.model import identity
-from nightproof.model.identity import ProcessIdentity
-from nightproof.model.states import RunStatus
 from nightproof.stores.sqlite import SqliteJournal
-from nightproof.views.audit import audit_view, intent
 
 HERE = Path(__file__).parent
-
-
-class Visitor:
-    """Somebody with a browser that knows no scripts."""
-
-    def __init__(self, url, folder):
-        self.client = httpx2.Client(base_url=url, timeout=60)
-        self.folder = folder
-
-    def form(self, path):
-        """The fields of the form on a page."""
-        answer = self.client.get(path)
-        assert answer.status_code == 200, answer.text
-        found = re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)"', answer.text)
-        self.page = html.unescape(answer.text)
-        return {name: html.unescape(value) for name, value in found}
-
-    def post(self, what, fields):
-        """The answer to a form."""
-        return self.client.post(f"/act/{what}", data=fields)
-
-    def act(self, what, more=(), **query):
-        """Open a page, fill in its form, send it; what came of it."""
-        path = f"/act/{what}?" + "&".join(f"{k}={quote(v, safe='')}" for k, v in query.items())
-        answer = self.post(what, {**self.form(path), **dict(more)})
-        assert answer.status_code == 303, answer.text
-        return self.came(answer)
-
-    def came(self, answer):
-        """What came of the act that an answer leads to, once it has ended."""
-        number = int(answer.headers["location"].rpartition("told=")[2])
-        for _ in range(600):
-            [row] = [one for one in self.trail() if one["id"] == number]
-            if row["state"] != "under way":
-                return row
-            time.sleep(0.1)
-        raise AssertionError(row)
-
-    def trail(self):
-        """The audit trail, newest first."""
-        return command(self.folder, "audit")["acts"]
-
-    def show(self, run):
-        """A run as the command line sees it."""
-        return command(self.folder, "show", run)
-
-
-@pytest.fixture
-def visitor(own_house, serving, monkeypatch):
-    """A visitor of a dashboard on a house of its own, and in it."""
-    monkeypatch.chdir(own_house.folder)
-    with sqlite3.connect(own_house.folder / ".nightproof" / "journal.db") as db:
-        db.execute(
-            "UPDATE run SET target = ? || substr(target, instr(target, '/jobs.py'))",
-            (str(own_house.folder),),
-        )
-    db.close()
-    running = serving(own_house)
-    made = Visitor(running.url, own_house.folder)
-    yield made
-    made.client.close()
-
-
-@pytest.fixture
-def runs(own_house):
-    """The names of the house's runs."""
-    return own_house.runs
 
 
 def test_a_held_effect_is_decided(visitor, runs):
@@ -258,39 +179,6 @@ def schedule_row(target):
     return ScheduleRow("nightly/tonight", "nightly", target, '{"at": "04:30"}', 1000, 1000)
 
 
-def use(journal, ask):
-    """What a journal answers."""
-    import asyncio
-
-    async def main():
-        try:
-            return await ask()
-        finally:
-            await journal.close()
-
-    return asyncio.run(main())
-
-
-def test_a_form_that_is_sent_twice_acts_once(visitor, runs):
-    """At the same time or later: both are led to the same outcome."""
-    form = visitor.form(f"/act/signal?run={runs['parked']}")
-    fields = {**form, "name": "go", "payload": "1"}
-    answers = []
-    threads = [
-        threading.Thread(target=lambda: answers.append(visitor.post("signal", fields)))
-        for _ in range(3)
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    answers.append(visitor.post("signal", fields))
-    assert {answer.status_code for answer in answers} == {303}
-    assert len({answer.headers["location"] for answer in answers}) == 1
-    assert len(visitor.trail()) == 1
-    assert len(visitor.show(runs["parked"])["attempts"]) == 1
-
-
 def test_what_came_of_it_is_shown_where_it_leads(visitor, runs):
     """The page says it, and says it of nothing else."""
     form = visitor.form(f"/act/cancel?run={runs['parked']}")
@@ -302,128 +190,9 @@ def test_what_came_of_it_is_shown_where_it_leads(visitor, runs):
     assert visitor.client.get(f"/runs/{runs['parked']}?told=x").status_code == 200
 
 
-def test_a_command_that_fails_says_why(visitor, runs, own_house):
-    """The run's file is gone: the trail and the page have the message."""
-    (own_house.folder / "jobs.py").rename(own_house.folder / "gone.py")
-    told = visitor.act("resume", run=runs["failed"])
-    assert told["state"] == "failed"
-    assert "not there any more" in told["outcome"]
-
-
-def test_nothing_is_done_without_a_token(visitor, runs):
-    """A form that does not come from this dashboard changes nothing."""
-    assert visitor.post("cancel", {"run": runs["parked"]}).status_code == 403
-    assert visitor.client.get("/act/cancel").status_code == 404
-    assert visitor.client.get("/act/nothing").status_code == 404
-    beginning = runs["parked"][:9]
-    assert visitor.client.get(f"/act/cancel?run={beginning}").status_code == 404
-    assert visitor.trail() == []
-
-
-def test_what_cannot_be_a_command_is_not_begun(visitor, runs, monkeypatch):
-    """A NUL in a field, or too many commands at once: nothing happens, nothing is on record."""
-    form = visitor.form(f"/act/signal?run={runs['parked']}")
-    assert visitor.post("signal", {**form, "name": "a\0b", "payload": "1"}).status_code == 422
-    monkeypatch.setattr("nightproof.web.acting.MOST", 0)
-    busy = visitor.post("signal", {**form, "name": "go", "payload": "1"})
-    assert busy.status_code == 503
-    assert "too many commands" in busy.text
-    assert visitor.trail() == []
-
-
 def test_a_resume_says_what_is_in_doubt(visitor, runs):
     """Before somebody goes on with a run whose effects nobody knows about."""
     visitor.form(f"/act/resume?run={runs['held']}")
     assert "It is not known whether doubt/x happened" in visitor.page
     visitor.form(f"/act/resume?run={runs['parked']}")
     assert "It is not known" not in visitor.page
-
-
-HOSTILE = ["--help <script>alert(1)</script>", "-x", "../../etc", "a'b\"c $(true) `x`"]
-
-
-@pytest.mark.parametrize("job", HOSTILE)
-def test_a_hostile_name_is_only_a_name(visitor, own_house, job):
-    """Options, markup, paths and quotes reach the command as one word."""
-    journal = SqliteJournal(str(own_house.folder / ".nightproof" / "journal.db"), "x")
-
-    async def park():
-        owner = Owner(ProcessIdentity("elsewhere/b/n", 1, 1), 1, 30_000)
-        row = (await journal.claim(Wanted(job, "sha256:1", b"{}", target="x.py:x"), owner)).run
-        journal.commit([LaneBatch(row.id, row.token, (), (Finish(RunStatus.PARKED, 1, "parked"),))])
-        return row.name
-
-    name = use(journal, park)
-    told = visitor.act("signal", {"name": job, "payload": "1"}, run=name)
-    assert (told["state"], told["run"], told["outcome"]) == ("done", name, f"'{job}' sent")
-    assert "<script>alert" not in visitor.client.get(f"/act/cancel?run={quote(name, safe='')}").text
-    assert visitor.act("cancel", run=name)["outcome"] == "cancelled"
-
-
-def test_an_act_whose_dashboard_was_killed_has_an_unknown_outcome(own_house, serving, tmp_path):
-    """The intent is on record; nobody pretends to know what came of it."""
-    slow = tmp_path / "slow"
-    slow.mkdir()
-    # Stands in for the command: long enough for the dashboard to be killed meanwhile.
-    (slow / "sitecustomize.py").write_text(
-        "import sys, time\nif 'resume' in sys.argv and '--json' in sys.argv: time.sleep(60)\n"
-    )
-    program = (
-        "import sys, threading\nfrom nightproof import config\n"
-        "from nightproof.web.dashboard import Dashboard\n"
-        "made = Dashboard(config.Settings(store=sys.argv[1]), print)\n"
-        "print(made.start('127.0.0.1', 0), flush=True)\nthreading.Event().wait()\n"
-    )
-    started = subprocess.Popen(
-        [sys.executable, "-c", program, own_house.store],
-        stdout=subprocess.PIPE, text=True, start_new_session=True,
-        env={**os.environ, "PYTHONPATH": f"{slow}:{os.environ.get('PYTHONPATH', '')}"},
-    )  # fmt: skip
-    try:
-        port = started.stdout.readline().strip()
-        visitor = Visitor(f"http://127.0.0.1:{port}", own_house.folder)
-        form = visitor.form(f"/act/resume?run={own_house.runs['failed']}")
-        answer = visitor.post("resume", form)
-        number = int(answer.headers["location"].rpartition("told=")[2])
-        [row] = visitor.trail()
-        assert (row["id"], row["state"], row["code"]) == (number, "under way", None)
-        assert "under way" in visitor.client.get(answer.headers["location"]).text
-        started.kill()
-        started.wait()
-        [row] = visitor.trail()
-        assert (row["state"], row["code"], row["outcome"]) == ("outcome unknown", None, "")
-        again = serving(own_house)
-        page = again.get(answer.headers["location"])
-        assert "outcome unknown" in page.text
-        visitor.client.close()
-    finally:
-        started.kill()
-        started.stdout.close()
-        started.wait()
-        for child in children_of(f"resume --json -- {own_house.runs['failed']}"):
-            os.kill(child, signal.SIGKILL)
-
-
-def children_of(words):
-    """The processes whose command line ends so: what a killed dashboard has left."""
-    found = []
-    for place in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            if place.read_bytes().replace(b"\0", b" ").decode().strip().endswith(words):
-                found.append(int(place.parent.name))
-        except OSError:
-            continue
-    return found
-
-
-def test_who_waits_for_the_end_decides_what_is_known():
-    """A living process: under way. A dead one, or words that name none: unknown."""
-    row = intent("ana@desk", "cancel", "main-1", "nightproof cancel main-1")
-    assert audit_view(row).state == "under way"
-    here = identity.here()
-    dead = row._replace(outcome=f"{here.host} {2**22 + 1} 1")
-    assert audit_view(dead).state == "outcome unknown"
-    assert audit_view(row._replace(outcome="")).state == "outcome unknown"
-    assert audit_view(row._replace(code=75, outcome="parked")).state == "done"
-    failed = audit_view(AuditRow(1, 1, "a", "cancel", "r", "c", -9, "died"))
-    assert (failed.state, failed.outcome) == ("failed", "died")
