@@ -37,6 +37,32 @@ def test_what_was_put_is_what_is_got(place: Any, data: bytes) -> None:
     assert place.open().get(ref.digest) == data
 
 
+@pytest.mark.parametrize(
+    "data", [b"", b"x", ROWS, NOISE, ROWS * 100], ids=["empty", "one", "rows", "noise", "frames"]
+)
+@pytest.mark.parametrize("most", [1, 700, 150_000])
+def test_the_beginning_of_a_blob(place: Any, data: bytes, most: int) -> None:
+    """As much as is asked for, or all of it; more than one frame where that takes them."""
+    digest = place.open().put(data).digest
+    assert place.open().head(digest, most) == data[:most]
+
+
+@BOTH
+def test_the_beginning_of_what_is_lost_or_damaged(place: Any, data: bytes) -> None:
+    """A blob that is missing is said to be; damage is noticed where compression shows it."""
+    blobs = place.open()
+    with pytest.raises(BlobError, match="missing"):
+        blobs.head(digest_of(data), 10)
+    digest = blobs.put(data).digest
+    (name,) = place.names()
+    place.write(name, b"damaged" + place.read(name))
+    if name.endswith(".zst"):
+        with pytest.raises(BlobError, match="corrupt"):
+            blobs.head(digest, 10)
+    else:
+        assert blobs.head(digest, 7) == b"damaged"
+
+
 def test_names_and_bytes_are_the_same_everywhere(place: Any) -> None:
     """sha256/ab/cdef…, .zst where that is much smaller: stores can be copied as they are."""
     blobs = place.open()

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import hashlib
 import threading
+from collections.abc import Iterable
 from typing import Final
 
 from nightproof.blobs.protocol import digest_of
 
 COMPRESSED: Final = ".zst"
 """Behind the name of what is compressed."""
+LARGEST_BLOCK: Final = (1 << 17) + 64
+"""Bytes, with what is before it, of the first piece of a compressed value that can be read."""
 _LEVEL = 1  # zstd: as fast as the hash beside it; higher levels cost more than they save
 _WORTH = 0.9  # kept compressed below this share of the size
 _LEAST = 512  # bytes; smaller values do not repay a frame
@@ -72,6 +75,28 @@ class _Packing:
     def result(self) -> bytes | None:
         """All frames in order; None where they save too little."""
         return None if self._hopeless else b"".join(self._frames)
+
+
+def beginning(pieces: Iterable[bytes], compressed: bool, most: int) -> bytes | None:
+    """Up to `most` bytes of the value whose stored bytes come in pieces; None where damaged."""
+    found = b""
+    if not compressed:
+        for piece in pieces:
+            found += piece
+            if len(found) >= most:
+                break
+        return found[:most]
+    import zstandard
+
+    reading = zstandard.ZstdDecompressor().decompressobj(read_across_frames=True)
+    try:
+        for piece in pieces:
+            found += reading.decompress(piece)
+            if len(found) >= most:
+                break
+    except (zstandard.ZstdError, MemoryError):
+        return None
+    return found[:most]
 
 
 def unpack(stored: bytes, compressed: bool) -> bytes | None:

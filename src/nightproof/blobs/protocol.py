@@ -56,6 +56,13 @@ class Blobs(Protocol):
         """The bytes of a blob, verified; BlobError says whether it is missing or corrupt."""
         ...
 
+    def head(self, digest: str, most: int) -> bytes:
+        """Up to `most` bytes of the beginning of a blob, not verified; else as :meth:`get`.
+
+        Of a large blob little more than these is read.
+        """
+        ...
+
     def exists(self, digest: str) -> bool:
         """Whether there is a blob of that digest; its bytes are not looked at."""
         ...

@@ -49,6 +49,9 @@ class Layered:
     def get(self, digest: str) -> bytes:
         return (self._above if self._above.exists(digest) else self._below).get(digest)
 
+    def head(self, digest: str, most: int) -> bytes:
+        return (self._above if self._above.exists(digest) else self._below).head(digest, most)
+
     def exists(self, digest: str) -> bool:
         return self._above.exists(digest) or self._below.exists(digest)
 

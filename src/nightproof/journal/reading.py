@@ -196,6 +196,10 @@ class TableReader(Tables):
         )
         return [Boot(row[0], row[1], ProcessIdentity(*row[2:5]), row[5], row[6]) for row in rows]
 
+    async def blob_size(self, digest: str) -> int | None:
+        rows = await self.rows("SELECT max(size) FROM blob_use WHERE digest = ?", digest)
+        return None if rows[0][0] is None else int(rows[0][0])
+
     async def last_seq(self, run: int) -> int:
         rows = await self.rows("SELECT max(seq) FROM entry WHERE run = ?", run)
         return -1 if rows[0][0] is None else int(rows[0][0])

@@ -9,12 +9,14 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext, supp
 from pathlib import Path
 from typing import NoReturn
 
-from nightproof.blobs.encoding import COMPRESSED, pack, unpack
+from nightproof.blobs.encoding import COMPRESSED, beginning, pack, unpack
 from nightproof.blobs.protocol import BlobInfo, BlobRef, digest_of, hex_of
 from nightproof.errors import BlobError, StoreError, StoreFull, StoreReadOnly
 from nightproof.model import clock
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+PIECE = 1 << 17
+"""Bytes that are read at a time of a blob of which only the beginning is wanted."""
 _DENIED = {errno.EROFS, errno.EACCES, errno.EPERM}
 
 
@@ -49,10 +51,7 @@ class FileBlobs:
         plain = self._path(digest)
         found = _read(plain)
         if found is None:
-            raise BlobError(
-                f"the blob {digest} is missing: no file {plain}(.zst)",
-                "Restore it from a backup, or run the job afresh with --replicate.",
-            )
+            raise _missing(digest, plain)
         path, stored = found
         data = _content(path, stored)
         if data is None or digest_of(data) != digest:
@@ -61,6 +60,26 @@ class FileBlobs:
                 "Restore the file from a backup, or delete it and run the job afresh.",
             )
         return data
+
+    def head(self, digest: str, most: int) -> bytes:
+        """See Blobs.head."""
+        plain = self._path(digest)
+        for path in _forms(plain):
+            try:
+                with path.open("rb") as file:
+                    pieces = iter(lambda: file.read(PIECE), b"")
+                    data = beginning(pieces, path.suffix == COMPRESSED, most)
+            except FileNotFoundError:
+                continue
+            except OSError as exc:
+                raise _unreadable(path, exc) from exc
+            if data is None:
+                raise BlobError(
+                    f"the blob {digest} is corrupt: {path} is no whole zstd frame",
+                    "Restore the file from a backup, or delete it and run the job afresh.",
+                )
+            return data
+        raise _missing(digest, plain)
 
     def exists(self, digest: str) -> bool:
         """See Blobs.exists."""
@@ -218,11 +237,22 @@ def _read(plain: Path) -> tuple[Path, bytes] | None:
         except FileNotFoundError:
             continue
         except OSError as exc:
-            raise BlobError(
-                f"the blob in {path} cannot be read: {exc.strerror}",
-                "Check the permissions and the health of the disk.",
-            ) from exc
+            raise _unreadable(path, exc) from exc
     return None
+
+
+def _missing(digest: str, plain: Path) -> BlobError:
+    return BlobError(
+        f"the blob {digest} is missing: no file {plain}(.zst)",
+        "Restore it from a backup, or run the job afresh with --replicate.",
+    )
+
+
+def _unreadable(path: Path, error: OSError) -> BlobError:
+    return BlobError(
+        f"the blob in {path} cannot be read: {error.strerror}",
+        "Check the permissions and the health of the disk.",
+    )
 
 
 def _entries(directory: str | os.PathLike[str]) -> list[os.DirEntry[str]]:

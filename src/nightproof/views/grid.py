@@ -24,6 +24,7 @@ from nightproof.views.steps import (
     learn,
     map_totals,
     name_of,
+    tally,
 )
 from nightproof.views.values import iso, parsed
 
@@ -32,6 +33,10 @@ SHOWN = 256 * 1024
 """So many bytes of an output are shown; more is for a download."""
 TIMES = 20
 """So many earlier tries of an item are listed, and this many events looked through for them."""
+VERIFIED = 16 << 20
+"""Of a larger output only the beginning is read, which cannot be verified."""
+LARGEST = 256 << 20
+"""Bytes of an output that is downloaded: it is in memory as a whole."""
 _LOOKED_AT = 1000
 _KEPT = 16
 
@@ -95,7 +100,7 @@ class ItemWhole:
 
     `value` is the output as JSON where that is what it is, `text` its beginning as text;
     `size` in bytes (None where it is gone), `digest` of its bytes. `missing` says why there
-    is no output.
+    is no output. What is shown of a very large one is not `verified` against the digest.
     """
 
     item: ItemView
@@ -107,16 +112,17 @@ class ItemWhole:
     digest: str | None
     cut: bool
     missing: str
+    verified: bool
     tries: list[TryView]
     intact: bool
 
 
 async def grid(reader: Reader, run: RunRow, step: str) -> GridView:
     """The states of a step's items. Raises NotFound where the run has no such step."""
-    whole = await reader.tally(run.id)
+    whole = await tally(reader, run)
     there = {kind for kind, _, _ in whole}
-    tally = [row for row in whole if row[1]]
-    known = await reader.codes({code for kind, code, _ in tally if kind in (*DONE, Kind.FAILURE)})
+    coded = [row for row in whole if row[1]]
+    known = await reader.codes({code for kind, code, _ in coded if kind in (*DONE, Kind.FAILURE)})
     codes = tuple(code for code, row in known.items() if row.name == step)
     told = sum(count for kind, _, count in whole if kind == Kind.EVENT)
     events = await events_of(reader, run.id, told)
@@ -128,7 +134,7 @@ async def grid(reader: Reader, run: RunRow, step: str) -> GridView:
     again = Kind.REOPENED in there or Kind.UNDONE in there
     undone, reopened = await later(reader, run.id) if again else (set[bytes](), -1)
     states = await reader.states(run.id, codes, reopened) if codes else ""
-    acts = sum(count for kind, code, count in tally if kind == Kind.EFFECT and code in codes)
+    acts = sum(count for kind, code, count in coded if kind == Kind.EFFECT and code in codes)
     return GridView(step, codes, states, total, reopened, acts, frozenset(undone))
 
 
@@ -225,15 +231,16 @@ async def item(reader: Reader, blobs: Blobs, run: RunRow, seq: int, step: str) -
     undone, reopened = await later(reader, run.id)
     shown = item_view(entry, step, undone, reopened)
     codes = await reader.codes([entry.code] if entry.code else [])
-    size: int | None = None
+    size = None if entry.blob is None else await reader.blob_size(entry.blob)
+    verified = size is None or size <= VERIFIED
     digest, head, missing = None, b"", ""
     store: Any = blobs
     if entry.blob is not None:
         try:
-            size, head = await asyncio.to_thread(_beginning, store, entry.blob)
+            size, head = await asyncio.to_thread(_beginning, store, entry.blob, size, verified)
             digest = entry.blob
         except (BlobError, StoreError) as error:
-            missing = error.message
+            size, missing = None, error.message
     elif entry.output is None:
         missing = "nothing of its output is kept: the step is secret"
     else:
@@ -253,6 +260,7 @@ async def item(reader: Reader, blobs: Blobs, run: RunRow, seq: int, step: str) -
         digest=digest,
         cut=not whole,
         missing=missing,
+        verified=verified,
         tries=await _tries(reader, run, entry, shown),
         intact=intact(entry),
     )
@@ -261,9 +269,15 @@ async def item(reader: Reader, blobs: Blobs, run: RunRow, seq: int, step: str) -
 async def raw(reader: Reader, blobs: Blobs, run: RunRow, seq: int, step: str) -> bytes | None:
     """The bytes of an item's output; None where none are kept. Raises NotFound, BlobError."""
     entry = await entry_of(reader, run, seq, step)
-    if entry.blob is not None:
-        return await asyncio.to_thread(blobs.get, entry.blob)
-    return entry.output
+    if entry.blob is None:
+        return entry.output
+    size = await reader.blob_size(entry.blob) or 0
+    if size > LARGEST:
+        raise NotFound(
+            f"this output has {size:,} bytes, more than the {LARGEST:,} of a download",
+            f"It lies in the blob store as {entry.blob}.",
+        )
+    return await asyncio.to_thread(blobs.get, entry.blob)
 
 
 def _raw(entry: Entry) -> bool:
@@ -272,9 +286,11 @@ def _raw(entry: Entry) -> bool:
 
 
 @lru_cache(_KEPT)
-def _beginning(blobs: Any, digest: str) -> tuple[int, bytes]:
-    data: bytes = blobs.get(digest)
-    return len(data), data[:SHOWN]
+def _beginning(
+    blobs: Any, digest: str, size: int | None, verified: bool
+) -> tuple[int | None, bytes]:
+    data: bytes = blobs.get(digest) if verified else blobs.head(digest, SHOWN)
+    return (len(data) if verified else size), data[:SHOWN]
 
 
 async def _tries(reader: Reader, run: RunRow, entry: Entry, shown: ItemView) -> list[TryView]:

@@ -108,14 +108,14 @@ async def counts(reader: Reader, run: RunRow, events: list[Entry] | None = None)
 
     `events` where the caller has read those of the run already.
     """
-    tally = [row for row in await reader.tally(run.id) if row[0] in (*DONE, Kind.FAILURE)]
-    codes = await reader.codes({code for _, code, _ in tally if code})
+    found = [row for row in await tally(reader, run) if row[0] in (*DONE, Kind.FAILURE)]
+    codes = await reader.codes({code for _, code, _ in found if code})
     if events is None:
         events = await reader.entries(run.id, (Kind.EVENT,))
-    failures = await standing(reader, run.id, {c: n for k, c, n in tally if k == Kind.FAILURE})
+    failures = await standing(reader, run.id, {c: n for k, c, n in found if k == Kind.FAILURE})
     done: dict[str, int] = {}
     failed: dict[str, int] = {}
-    for kind, code, count in tally:
+    for kind, code, count in found:
         name = codes[code].name if code in codes else CHILDREN
         if kind == Kind.FAILURE:
             if failures[code]:
@@ -128,12 +128,17 @@ async def counts(reader: Reader, run: RunRow, events: list[Entry] | None = None)
     return [StepCount(n, done.get(n, 0), failed.get(n, 0), totals.get(n)) for n in order]
 
 
+async def tally(reader: Reader, run: RunRow) -> list[tuple[int, int, int]]:
+    """``(kind, code, count)`` over the history of a run, of which only what is new is read."""
+    return [(one.kind, one.code, one.count) for one in await reader.spans(run.id)]
+
+
 async def codes_of(reader: Reader, run: RunRow, step: str) -> tuple[int, ...]:
     """The ids of the code that ran under a step's name; 0 stands for child runs."""
-    tally = [row for row in await reader.tally(run.id) if row[0] in (*DONE, Kind.FAILURE)]
-    codes = await reader.codes({code for _, code, _ in tally if code})
+    there = [row for row in await tally(reader, run) if row[0] in (*DONE, Kind.FAILURE)]
+    codes = await reader.codes({code for _, code, _ in there if code})
     found = [code for code, row in codes.items() if row.name == step]
-    return (*found, *((0,) if any(code == 0 for _, code, _ in tally) else ()))
+    return (*found, *((0,) if any(code == 0 for _, code, _ in there) else ()))
 
 
 async def later(reader: Reader, run: int) -> tuple[set[bytes], int]:

@@ -100,6 +100,14 @@ class Client:
 
         return self._ask(act)
 
+    def beginning(self, key: str, most: int) -> bytes:
+        """Up to `most` bytes of the beginning of an object. Raises Missing."""
+        if not self.head(key)["size"]:  # of nothing there is no range
+            return b""
+        return self._ask(
+            lambda store: obstore.get_range(store, key, start=0, length=most).to_bytes()
+        )
+
     def head(self, key: str) -> ObjectMeta:
         """What is known of an object. Raises Missing."""
         return self._ask(lambda store: obstore.head(store, key))

@@ -28,7 +28,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
 from nightproof.blobs.collect import GRACE_SECONDS
-from nightproof.blobs.encoding import COMPRESSED, pack, unpack
+from nightproof.blobs.encoding import COMPRESSED, LARGEST_BLOCK, beginning, pack, unpack
 from nightproof.blobs.protocol import BlobInfo, BlobRef, digest_of, hex_of
 from nightproof.errors import BlobError, StoreBusy, StoreError
 from nightproof.model import clock
@@ -97,7 +97,29 @@ class ObjectBlobs:
                 f"the blob {digest} is corrupt: in {self.address.shown}, {damaged}",
                 "Restore the object from a backup, or delete it and run the job afresh.",
             )
-        raise BlobError(
+        raise self._missing(digest)
+
+    def head(self, digest: str, most: int) -> bytes:
+        """See Blobs.head."""
+        from nightproof.stores.objects.client import Missing
+
+        for key in self._names(digest):
+            try:
+                # A block is only of use as a whole.
+                stored = self._client.beginning(key, 2 * most + LARGEST_BLOCK)
+            except Missing:
+                continue
+            data = beginning([stored], key.endswith(COMPRESSED), most)
+            if data is None:
+                raise BlobError(
+                    f"the blob {digest} is corrupt: in {self.address.shown}, {key} is no zstd frame",
+                    "Restore the object from a backup, or delete it and run the job afresh.",
+                )
+            return data
+        raise self._missing(digest)
+
+    def _missing(self, digest: str) -> BlobError:
+        return BlobError(
             f"the blob {digest} is missing from {self.address.shown}",
             "Restore it from a backup, or run the job afresh with --replicate; no lifecycle rule "
             "of the bucket may expire sha256/.",
