@@ -37,6 +37,17 @@ SLOW = {
 }
 """Left to `explain`, which runs the job up to 72 times: one of each cause is enough elsewhere."""
 
+DAILY = {
+    "nothing changed",
+    "killed and resumed",
+    "ids normalised",
+    "variable",
+    "new file in a folder",
+    "installed file edited",
+    "version swapped behind an alias",
+}
+"""Played with every change; the others are for `make drill`."""
+
 pytestmark = pytest.mark.timeout(900)
 
 
@@ -63,17 +74,17 @@ def misses(found: list[Verdict]) -> list[Verdict]:
     return [one for one in found if not one.right]
 
 
-@pytest.mark.parametrize(
-    "cause",
-    [
-        "context",
-        None,
-        *(
-            pytest.param(one, marks=pytest.mark.drill)
-            for one in ("environment", "model", "sampling")
-        ),
-    ],
-)
+def test_a_few_of_each_cause_are_named(tmp_path):
+    """What `diff` can name by itself, and three pairs that are clean."""
+    pairs = [pair for pair in PAIRS if pair.name in DAILY]
+    assert len(pairs) == len(DAILY)
+    found = play(pairs, tmp_path)
+    assert not misses(found), told(found)
+    assert {one.by for one in found} == {"diff"}, told(found)
+
+
+@pytest.mark.drill
+@pytest.mark.parametrize("cause", ["context", None, "environment", "model", "sampling"])
 def test_planted_causes_are_named(tmp_path, cause):
     """Of each cause those that `diff` names and one for `explain`; all that are clean."""
     left_out = SLOW | impossible()
