@@ -37,7 +37,7 @@ def summary(night, tmp_path):
 
 def test_answers_are_counted_by_who_gave_them(summary):
     """One line for each model that answered, with its status."""
-    assert [(one["reported"], one["status"], one["count"]) for one in summary.models] == [
+    assert [(one.reported, one.status, one.count) for one in summary.models] == [
         ("flash-002", "matched", 1),
         ("flash-003", "mismatched", 2),
     ]
@@ -46,7 +46,7 @@ def test_answers_are_counted_by_who_gave_them(summary):
 def test_prompts_are_named_with_their_digest(summary):
     """Once for each text, and whether it is locked."""
     (found,) = summary.prompts
-    assert (found["id"], found["locked"], len(found["sha256"])) == ("ask@1", False, 64)
+    assert (found.id, found.locked, len(found.sha256)) == ("ask@1", False, 64)
 
 
 def test_show_tells_both(summary):

@@ -73,7 +73,7 @@ def test_summary_of_a_completed_run(night, night_contract):
     assert [(one.key, one.state, one.undecided) for one in found.effects] == [
         ("views/0", "confirmed", False)
     ]
-    assert [one["name"] for one in found.artifacts] == ["a.txt"]
+    assert [one.name for one in found.artifacts] == ["a.txt"]
     assert found.measures == {"total": 12}
     assert [(one.n, one.outcome) for one in found.attempts] == [(1, "completed")]
     assert found.next == ""
@@ -122,7 +122,7 @@ def test_failed_items_and_what_a_resume_makes_of_them(night, night_contract, bre
     assert (one.key, one.state, one.error) == ("k2", "failed", "ValueError: two is broken")
     before = read(night, outcome.name, views.summary)
     assert before.steps[0].failed == 1
-    assert before.error["step"] == "double"
+    assert before.error.step == "double"
     assert before.next == f"nightproof resume {outcome.name}"
     breaking.undo()
     night.run(make(night_contract))

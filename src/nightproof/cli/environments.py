@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from importlib.machinery import PathFinder
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from nightproof import app
 from nightproof.cli.reading import opened
@@ -24,6 +25,7 @@ from nightproof.provenance.snapshot.compare import brief
 from nightproof.views import documents, open_run
 from nightproof.views.documents import plain
 from nightproof.views.environment import DifferenceView, environment, workers
+from nightproof.views.notes import Part, SnapshotDigests
 
 HERE = "here"
 DIFFERS = 3
@@ -37,7 +39,7 @@ class Side(NamedTuple):
     name: str
     target: str
     snapshot: Snapshot
-    workers: dict[str, dict[str, Any]] = {}  # noqa: RUF012 - nobody changes it
+    workers: dict[str, SnapshotDigests] = {}  # noqa: RUF012 - nobody changes it
     """The digests of each worker's, where several worked on the run."""
 
 
@@ -60,8 +62,8 @@ def show(session: Session, run: str | None, verify: bool = False) -> int:
         for item, value in sorted(items.items()):
             print(f"  {item}  {value}")
     for worker, its in side.workers.items():
-        same = "the same" if its.get("strict") == found.digests["strict"] else "another"
-        print(f"worker  {worker}: {same}  {its.get('strict')}")
+        same = "the same" if its.strict == found.digests["strict"] else "another"
+        print(f"worker  {worker}: {same}  {its.strict}")
     if verify:
         hashed = found.host["installed/verified"]
         told = f"{len(edits)} edited" if edits else "all as they were installed"
@@ -87,7 +89,7 @@ def diff(session: Session, a: str, b: str) -> int:
         # This process has loaded none of the job's libraries.
         numeric = [found for found in numeric if not found.item.startswith(_OF_LOADED_LIBRARIES)]
         host = [found for found in host if found.item != IMPORTED]
-    parts = {"strict": strict, "numeric": numeric, "host": host}
+    parts: dict[Part, list[Difference]] = {"strict": strict, "numeric": numeric, "host": host}
     if session.json:
         items = [DifferenceView(part, *one) for part, its in parts.items() for one in its]
         emit(plain(documents.environment_diff(sides[0].name, sides[1].name, items)))
@@ -96,7 +98,7 @@ def diff(session: Session, a: str, b: str) -> int:
     return DIFFERS if strict else 0
 
 
-def _print(sides: list[Side], parts: dict[str, list[Difference]]) -> None:
+def _print(sides: list[Side], parts: Mapping[Part, list[Difference]]) -> None:
     body = [
         [part, one.item, brief(one.a), brief(one.b)]
         for part, found in parts.items()

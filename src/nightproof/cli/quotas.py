@@ -27,7 +27,7 @@ def quotas(session: Session) -> int:
         if one.reason:
             print(f"  {one.reason}")
         body = [
-            ["", use.what, use.sharer or "(all others)" if one.spec.get("shares") else "",
+            ["", use.what, use.sharer or "(all others)" if one.spec.shares else "",
              f"{use.used:g} of {use.cap:g}", f"frees {local(use.frees)}" if use.frees else ""]
             for use in one.uses
         ]  # fmt: skip

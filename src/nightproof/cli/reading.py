@@ -6,7 +6,7 @@ import asyncio
 import json
 from collections.abc import Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from nightproof import app, views
 from nightproof.cli.session import Session, emit, note
@@ -18,6 +18,7 @@ from nightproof.model.states import RunStatus
 from nightproof.views import ItemView, RunSummary, RunView, documents
 from nightproof.views.documents import plain
 from nightproof.views.listing import RunPage
+from nightproof.views.notes import ModelNote, PromptNote, WitnessNote
 
 if TYPE_CHECKING:
     from nightproof.views.watch import OutputView, WatchView
@@ -188,37 +189,37 @@ def _extras(found: RunSummary, doing: WatchView | None) -> list[str]:
             if one.value is None and one.silent and found.run.status == "completed"
         ]
         lines += [f"  decided   {one.what}, because {one.because}" for one in doing.decisions]
-    lines += [f"  artifact  {one['path']}" for one in found.artifacts]
+    lines += [f"  artifact  {one.path}" for one in found.artifacts]
     lines += [f"  child     {name}" for name in found.children]
-    lines += [f"  changed   the code of {one.get('what')}" for one in found.code_changes]
-    lines += [f"  changed   {one.get('message')}" for one in found.environment_changes]
+    lines += [f"  changed   the code of {one.what}" for one in found.code_changes]
+    lines += [f"  changed   {one.message}" for one in found.environment_changes]
     lines += [f"  worker    {worker}" for worker in found.workers]
     lines += [f"  prompt    {_prompt(one)}" for one in found.prompts]
     lines += [f"  model     {_model(one)}" for one in found.models]
     if found.witness is not None:
         lines.append(f"  reads     {_reads(found.witness, found.run.run)}")
-    lines += [f"  differs   {one.get('message')}" for one in found.divergences[:10]]
+    lines += [f"  differs   {one.message}" for one in found.divergences[:10]]
     if found.retries:
         lines.append(f"  retries   {found.retries}: `nightproof logs {found.run.run}`")
     return ["", *lines] if lines else []
 
 
-def _reads(seen: dict[str, Any], run: str) -> str:
-    level, count, names = seen["level"], seen["undeclared"], seen["names"]
+def _reads(seen: WitnessNote, run: str) -> str:
+    level, count, names = seen.level, seen.undeclared, seen.names
     if not count:
         return f"nothing undeclared, as far as level {level} sees"
     first = ", ".join(names[:3]) + (", …" if count > 3 else "")
     return f"{count} undeclared (level {level}): {first}; `nightproof env reads {run}`"
 
 
-def _prompt(one: dict[str, Any]) -> str:
-    return f"{one['id']}  sha256 {one['sha256'][:12]}" + ("" if one["locked"] else ", not locked")
+def _prompt(one: PromptNote) -> str:
+    return f"{one.id}  sha256 {one.sha256[:12]}" + ("" if one.locked else ", not locked")
 
 
-def _model(one: dict[str, Any]) -> str:
-    answered = f", answered by {one['reported']}" if one["reported"] else ""
-    times = f", {one['count']} times" if one["count"] > 1 else ""
-    return f"{one['requested']}{answered}: {one['status']}{times}"
+def _model(one: ModelNote) -> str:
+    answered = f", answered by {one.reported}" if one.reported else ""
+    times = f", {one.count} times" if one.count > 1 else ""
+    return f"{one.requested}{answered}: {one.status}{times}"
 
 
 def steps(

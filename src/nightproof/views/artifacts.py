@@ -13,7 +13,7 @@ from nightproof.journal.records import RunRow
 from nightproof.model.states import Kind
 from nightproof.provenance.manifest.making import announced, manifest_of
 from nightproof.views import delivered, verdicts
-from nightproof.views.values import iso, parsed
+from nightproof.views.values import Time, iso, parsed
 
 LISTED = 20_000
 """Of so many deliveries of a run each is known; a run that has more shows the first."""
@@ -38,7 +38,7 @@ class ArtifactView:
     sha256: str
     size: int | None
     media_type: str | None
-    at: str | None
+    at: Time | None
     manifest: str | None
     state: Literal["there", "changed", "gone", "replaced"]
     blob: str | None = None

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from shlex import quote
+from typing import Literal, cast, get_args
 from zoneinfo import ZoneInfo
 
 from nightproof.errors import NotFound
@@ -25,12 +26,13 @@ from nightproof.views.listing import open_rows
 from nightproof.views.replicates import Replicates
 from nightproof.views.runs import RunView, advice, shell, view, word
 from nightproof.views.schedules import ScheduleView, exactly, schedules
-from nightproof.views.values import iso
+from nightproof.views.values import Time, iso
 
-RANK = (
+NeedKind = Literal[
     "store", "held", "stalled", "failed", "missed", "unserved", "interrupted", "overdue",
     "doubt", "signal", "no-output", "drift", "quota",
-)  # fmt: skip
+]  # fmt: skip
+RANK: tuple[NeedKind, ...] = get_args(NeedKind)
 """The kinds of what needs a person, the most urgent first."""
 _DAY_MS = 86_400_000
 _TOGETHER = 3
@@ -62,11 +64,11 @@ class NeedView:
     shows more.
     """
 
-    kind: str
+    kind: NeedKind
     job: str
     run: str
     schedule: str
-    since: str | None
+    since: Time | None
     note: str
     next: str
     effect: str = ""
@@ -191,7 +193,7 @@ def _open(rows: Sequence[RunRow], stall: float) -> list[NeedView]:
     return found
 
 
-def _of(shown: RunView, kind: str, since: int | None, note: str, command: str) -> NeedView:
+def _of(shown: RunView, kind: NeedKind, since: int | None, note: str, command: str) -> NeedView:
     return NeedView(kind, shown.job, shown.run, "", iso(since), note, command)
 
 
@@ -288,7 +290,8 @@ async def _noted(reader: Reader, row: IncidentRow) -> NeedView | None:
     schedule = subject if row.kind == "missed" else ""
     quota = subject if row.kind == "quota" else ""
     since = iso(row.opened)
-    return NeedView(row.kind, row.job, row.run, schedule, since, row.note, command, quota=quota)
+    kind = cast("NeedKind", row.kind)
+    return NeedView(kind, row.job, row.run, schedule, since, row.note, command, quota=quota)
 
 
 def _ranked(found: Sequence[NeedView]) -> list[NeedView]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, cast
 
 from nightproof.errors import NotFound
 from nightproof.journal.listing import AuditRow
@@ -12,11 +12,12 @@ from nightproof.model import clock, identity
 from nightproof.model.canonical import sha256_hex
 from nightproof.model.identity import ProcessIdentity
 from nightproof.views.runs import open_run
-from nightproof.views.values import iso
+from nightproof.views.values import Time, iso
 
 PARKED = 75
 """The exit code of a run that is not at its end, and can go on."""
 _MOST = 2000
+Act = Literal["resume", "cancel", "replicate", "resolve", "signal", "backfill"]
 State = Literal["done", "failed", "under way", "outcome unknown"]
 
 
@@ -25,11 +26,10 @@ class AuditView:
     """One thing that somebody had done."""
 
     id: int
-    at: str | None
+    at: Time | None
     who: str
     """``user@host``, or the dashboard and the address of its visitor."""
-    act: str
-    """resume, cancel, replicate, resolve, signal or backfill."""
+    act: Act
     run: str
     """The run's name; empty where it was about no single run."""
     command: str
@@ -87,7 +87,15 @@ def audit_view(row: AuditRow) -> AuditView:
         state = "outcome unknown" if _gone(row.outcome) else "under way"
         outcome = ""
     return AuditView(
-        row.id, iso(row.at), row.who, row.act, row.run, row.command, state, row.code, outcome
+        row.id,
+        iso(row.at),
+        row.who,
+        cast("Act", row.act),
+        row.run,
+        row.command,
+        state,
+        row.code,
+        outcome,
     )
 
 

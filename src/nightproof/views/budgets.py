@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal
 
 from nightproof.config import redacted
 from nightproof.drift.statistics import upper_bound
@@ -13,6 +14,7 @@ from nightproof.journal.protocol import Reader
 from nightproof.journal.records import RunFilter, RunRow
 from nightproof.model.states import RunStatus
 from nightproof.views.drift import Agreement, Budget, Compared, agreement
+from nightproof.views.values import Time
 
 ENDED = (RunStatus.COMPLETED, RunStatus.FAILED)
 POINTS = 60
@@ -37,7 +39,7 @@ class BudgetDocument:
     job: str
     contracts: int
     """How many contracts there are runs of."""
-    scope: str
+    scope: Literal["latest contract", "all contracts"]
     left_out: list[Compared]
     normalisers: list[str]
     replicates: list[Compared]
@@ -78,7 +80,7 @@ async def ended(reader: Reader, job: str) -> list[RunRow]:
 class BudgetPoint:
     """What was known after `of` replicates: `at` is when the last of them ended."""
 
-    at: str
+    at: Time
     of: int
     differing: int
     upper_bound: float

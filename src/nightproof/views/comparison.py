@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal, cast
 
 from nightproof.drift.compare import Comparison, Divergence
 from nightproof.drift.record import LAST, MISSING, inputs
 from nightproof.drift.verdict import Judgement
 from nightproof.journal.protocol import Reader
 
+Cause = Literal["input", "code", "environment", "context", "model", "sampling"]
+Proof = Literal["proved by swap", "consistent with", "excluded", "not testable"]
+PointKind = Literal["step", "effect", "child run", "artifact", "result"]
 INPUTS_SHOWN = 4000
 """So many characters of the inputs of the step in which runs part."""
 
@@ -19,7 +22,7 @@ INPUTS_SHOWN = 4000
 class EvidenceView:
     """One recorded item that bears on a cause; None where a side does not have it."""
 
-    cause: str
+    cause: Cause
     item: str
     a: str | None
     b: str | None
@@ -75,7 +78,7 @@ class Entries:
 class DivergenceView:
     """Where two runs part; `runs` are child runs where it lies in one.
 
-    `what` is "output", "inputs", "only in A" or "only in B"; `hidden` says that nothing of it
+    `hidden` says that nothing of it
     is left after normalising. `entries` are the places in the histories of `runs`, `inputs`
     the arguments as JSON text, cut.
     """
@@ -85,8 +88,8 @@ class DivergenceView:
     a: SideView | None
     b: SideView | None
     runs: Texts
-    kind: str
-    what: str
+    kind: PointKind
+    what: Literal["output", "inputs", "only in A", "only in B"]
     hidden: bool
     entries: Entries
     inputs: Texts
@@ -113,12 +116,12 @@ class DriftDocument:
     a: str
     b: str
     drift: bool
-    verdicts: dict[str, str]
-    """For each possible cause: proved by swap, consistent with, excluded or not testable."""
-    cause: str | None
+    verdicts: dict[Cause, Proof]
+    """For each possible cause."""
+    cause: Cause | None
     evidence: list[EvidenceView]
     first_divergence: DivergenceView | None
-    reasons: dict[str, str]
+    reasons: dict[Cause, str]
     results: ResultCounts
     normalisers: list[str]
     other_code: bool
@@ -140,11 +143,11 @@ class DriftView:
             found.a.run.name,
             found.b.run.name,
             found.drift,
-            judged.verdicts,
-            judged.cause,
-            [EvidenceView(*one) for one in judged.evidence],
+            cast("dict[Cause, Proof]", judged.verdicts),
+            cast("Cause | None", judged.cause),
+            [EvidenceView(cast("Cause", e.cause), e.item, e.a, e.b) for e in judged.evidence],
             _divergence(found.innermost, self.given),
-            judged.reasons,
+            cast("dict[Cause, str]", judged.reasons),
             ResultCounts(found.compared, found.real, found.raw),
             list(found.rules),
             found.other_code,
@@ -185,8 +188,8 @@ def _divergence(inner: Comparison, told: Texts) -> DivergenceView | None:
         None if found.a is None else SideView(found.a.raw, found.a.normalised),
         None if found.b is None else SideView(found.b.raw, found.b.normalised),
         Texts(inner.a.run.name, inner.b.run.name),
-        found.kind,
-        found.what,
+        cast("Any", found.kind),
+        cast("Any", found.what),
         found.hidden,
         Entries(seqs[0], seqs[1]),
         told,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from typing import cast
 
 from nightproof.journal.listing import SpanRow
 from nightproof.journal.protocol import Reader
@@ -11,8 +12,9 @@ from nightproof.journal.records import RunFilter, RunRow
 from nightproof.model.states import Kind
 from nightproof.provenance.served import Served
 from nightproof.views.noted import Noted, Spent
+from nightproof.views.notes import Status
 from nightproof.views.quotas import UseView, quotas
-from nightproof.views.values import iso
+from nightproof.views.values import Time, iso
 
 _CALLS = (Kind.RESULT, Kind.FAILURE, Kind.EFFECT)
 _COST = re.compile(
@@ -49,7 +51,7 @@ class ModelCost:
     provider: str
     requested: str
     reported: str | None
-    status: str
+    status: Status
     answers: int
 
 
@@ -88,7 +90,7 @@ class CostView:
     """Child runs: what they used is their own."""
     unknown: list[str]
     """What is not known, in sentences."""
-    counted: str | None = None
+    counted: Time | None = None
     """Only what was recorded up to then has been counted; None where that is all."""
 
 
@@ -172,9 +174,9 @@ def _step(name: str, one: _Step, micros: int) -> StepCost:
 
 
 def _models(answers: dict[Served, int]) -> list[ModelCost]:
-    found: dict[tuple[str, str, str | None, str], int] = {}
+    found: dict[tuple[str, str, str | None, Status], int] = {}
     for one, count in answers.items():
-        key = (one.provider, one.requested, one.reported, one.status)
+        key = (one.provider, one.requested, one.reported, cast("Status", one.status))
         found[key] = found.get(key, 0) + count
     return [ModelCost(*key, count) for key, count in sorted(found.items(), key=lambda at: -at[1])]
 

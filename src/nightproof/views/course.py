@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from nightproof.journal.listing import EffectFilter, SpanRow
 from nightproof.journal.protocol import Reader
 from nightproof.journal.records import AttemptRow, EffectRow, Entry, RunRow
 from nightproof.model import clock
-from nightproof.model.states import Kind
+from nightproof.model.states import EffectState, Kind
+from nightproof.views.runs import AttemptOutcome
 from nightproof.views.runs import attempt as attempt_view
 from nightproof.views.steps import CHILDREN, DONE, map_totals, standing
-from nightproof.views.values import iso, parsed
+from nightproof.views.values import Time, iso, parsed
 
+LaneKind = Literal["step", "map", "effect", "child"]
 ATTEMPTS = 100
 """So many attempts are told apart; what earlier ones did counts as one."""
 EVENTS = 2000
@@ -28,10 +30,10 @@ class Band:
     """One attempt. `begin` and `end` count in seconds from the beginning of the run."""
 
     n: int
-    outcome: str
+    outcome: AttemptOutcome
     process: str
-    started: str | None
-    ended: str | None
+    started: Time | None
+    ended: Time | None
     begin: float
     end: float
 
@@ -56,10 +58,10 @@ class Tick:
     """Something that happened at one moment: a retry, an effect; `state` of the effect."""
 
     at: float
-    time: str | None
+    time: Time | None
     step: str
     what: str
-    state: str = ""
+    state: EffectState | Literal[""] = ""
 
 
 @dataclass(slots=True)
@@ -71,14 +73,14 @@ class Lane:
     """
 
     step: str
-    kind: str
+    kind: LaneKind
     done: int = 0
     failed: int = 0
     total: int | None = None
     worked: float = 0.0
     longest: float = 0.0
-    started: str | None = None
-    ended: str | None = None
+    started: Time | None = None
+    ended: Time | None = None
     bars: list[Bar] = field(default_factory=list)
     retries: list[Tick] = field(default_factory=list)
 
@@ -94,7 +96,7 @@ class Pause:
 
     begin: float
     end: float
-    time: str | None
+    time: Time | None
     what: str
     open: bool
 
@@ -106,7 +108,7 @@ class Course:
     `partial` says that there were more events or waits than are shown.
     """
 
-    started: str | None
+    started: Time | None
     length: float
     bands: list[Band]
     lanes: list[Lane]
@@ -182,7 +184,7 @@ async def drawn(
             lanes[step].retries.append(tick)
     bands = _bands(row, attempts, spans, origin)
     effects = [
-        Tick(_since(origin, one.at), iso(one.at), one.name, one.key[:300], str(one.state))
+        Tick(_since(origin, one.at), iso(one.at), one.name, one.key[:300], one.state)
         for one in reversed(acts)
     ]
     waiting = Kind.WAIT in there
@@ -219,7 +221,8 @@ async def _lanes(
     parts: dict[tuple[str, int], list[SpanRow]] = {}
     for one in work:
         name = codes[one.code].name if one.code in codes else CHILDREN
-        kind = "effect" if one.kind == Kind.EFFECT else "step" if one.code in codes else "child"
+        kind: LaneKind = "step" if one.code in codes else "child"
+        kind = "effect" if one.kind == Kind.EFFECT else kind
         lane = lanes.setdefault(name, Lane(name, kind))
         lane.done += one.count if one.kind != Kind.FAILURE else 0
         lane.worked += one.took / 1e6

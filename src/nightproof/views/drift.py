@@ -15,7 +15,7 @@ from nightproof.journal.protocol import Reader
 from nightproof.journal.records import RunRow
 from nightproof.model.states import Kind, RunStatus
 from nightproof.views.comparison import DriftView, given, name
-from nightproof.views.values import iso, parsed
+from nightproof.views.values import Time, iso, parsed
 
 _EARLY = 50
 """What a job declares is among the first so many events of its runs."""
@@ -79,7 +79,7 @@ class Compared:
     other_code: bool
     first: str | None
     of: str = ""
-    at: str | None = None
+    at: Time | None = None
 
 
 def compared(found: Comparison) -> Compared:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from nightproof.journal.protocol import Reader
 from nightproof.journal.records import EffectRow, RunRow
 from nightproof.model.states import EffectState
-from nightproof.views.values import iso, parsed, preview
+from nightproof.views.values import Json, Time, iso, parsed, preview
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +22,8 @@ class EffectView:
     run: str
     state: EffectState
     tries: int
-    at: str | None
-    inputs: Any
+    at: Time | None
+    inputs: Json
     output: str
     error: str
     undecided: bool

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,16 +15,18 @@ from nightproof.model.states import Kind
 from nightproof.provenance.snapshot import Snapshot, differences, read
 from nightproof.provenance.snapshot.workers import Workers
 from nightproof.views.noted import Noted
-from nightproof.views.values import iso, parsed
+from nightproof.views.notes import Part, SnapshotDigests, digests_of
+from nightproof.views.values import Time, iso, parsed
 
 _PAGE = 500
+Items = Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
 class ItemView:
     """One item of an environment; `part` is strict, numeric or host."""
 
-    part: str
+    part: Part
     item: str
     value: str
 
@@ -32,7 +35,7 @@ class ItemView:
 class DifferenceView:
     """An item in which two environments differ; None where one does not have it."""
 
-    part: str
+    part: Part
     item: str
     a: str | None
     b: str | None
@@ -44,7 +47,7 @@ class SnapshotView:
 
     attempt: int | None
     worker: str
-    at: str | None
+    at: Time | None
     strict: str
     numeric: str
     host: str
@@ -54,7 +57,7 @@ class SnapshotView:
 class ChangeView:
     """What had changed when an attempt began; `count` items, the first of which are listed."""
 
-    at: str | None
+    at: Time | None
     message: str
     items: list[DifferenceView]
     count: int
@@ -74,7 +77,7 @@ class EnvironmentView:
     changes: list[ChangeView]
     failures: list[str]
     """Why an environment was not recorded."""
-    counted: str | None = None
+    counted: Time | None = None
     """Only what was recorded up to then has been looked at; None where that is all."""
 
 
@@ -88,12 +91,13 @@ async def environment(reader: Reader, blobs: Blobs, row: RunRow) -> Snapshot:
     return read(await asyncio.to_thread(blobs.get, str(found["items"])))
 
 
-async def workers(reader: Reader, row: RunRow) -> dict[str, dict[str, Any]]:
+async def workers(reader: Reader, row: RunRow) -> dict[str, SnapshotDigests]:
     """The digests of the environment of each worker of the last attempt; empty for one process.
 
     Raises NotFound as :func:`environment` does.
     """
-    return (await _workers(reader, row)).several
+    found = (await _workers(reader, row)).several
+    return {name: digests_of(one) for name, one in found.items()}
 
 
 async def _workers(reader: Reader, row: RunRow) -> Workers:
@@ -148,7 +152,7 @@ async def surroundings(
 
 def compared(a: Snapshot, b: Snapshot) -> list[DifferenceView]:
     """The items in which two environments differ."""
-    pairs = (
+    pairs: tuple[tuple[Part, Items, Items], ...] = (
         ("strict", a.strict, b.strict),
         ("numeric", a.numeric, b.numeric),
         ("host", a.host, b.host),
@@ -161,7 +165,11 @@ def compared(a: Snapshot, b: Snapshot) -> list[DifferenceView]:
 
 
 def _items(found: Snapshot) -> list[ItemView]:
-    parts = (("strict", found.strict), ("numeric", found.numeric), ("host", found.host))
+    parts: tuple[tuple[Part, Items], ...] = (
+        ("strict", found.strict),
+        ("numeric", found.numeric),
+        ("host", found.host),
+    )
     return [
         ItemView(part, name, str(value))
         for part, its in parts

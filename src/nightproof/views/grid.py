@@ -16,6 +16,7 @@ from nightproof.journal.records import Entry, RunRow, intact
 from nightproof.model.codec import RAW_FORMS
 from nightproof.model.states import Kind
 from nightproof.views.course import events_of
+from nightproof.views.notes import TryView, tries_of
 from nightproof.views.steps import (
     DONE,
     ItemView,
@@ -26,7 +27,7 @@ from nightproof.views.steps import (
     name_of,
     tally,
 )
-from nightproof.views.values import iso, parsed
+from nightproof.views.values import Json, iso, parsed
 
 STATES = ("done", "failed", "retried")
 SHOWN = 256 * 1024
@@ -85,16 +86,6 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
-class TryView:
-    """One try of an item that did not succeed."""
-
-    at: str | None
-    type: str
-    message: str
-    triage: str
-
-
-@dataclass(frozen=True, slots=True)
 class ItemWhole:
     """An item with all that is known of it.
 
@@ -106,7 +97,7 @@ class ItemWhole:
     item: ItemView
     fingerprint: str
     code: str
-    value: Any
+    value: Json
     text: str
     size: int | None
     digest: str | None
@@ -306,10 +297,7 @@ async def _tries(reader: Reader, run: RunRow, entry: Entry, shown: ItemView) -> 
         )  # fmt: skip
         failures += [one for one in earlier if one.fp == entry.fp]
     for failure in failures:
-        told = parsed(failure.output)
-        for one in (told.get("attempts") or ()) if isinstance(told, dict) else ():
-            words = (str(one.get(name, "")) for name in ("type", "message", "triage"))
-            found.append((failure.seq, TryView(str(one.get("at", "")), *words)))
+        found += [(failure.seq, one) for one in tries_of(parsed(failure.output))]
     if entry.kind != Kind.FAILURE:
         begun = max((one.seq for one in failures), default=-1)
         events = await reader.entries(

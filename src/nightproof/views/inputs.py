@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from nightproof.config import redacted
 from nightproof.contract.named import dependencies
 from nightproof.journal.protocol import Reader
 from nightproof.journal.records import RunRow
 from nightproof.views.noted import Noted
-from nightproof.views.values import iso, parsed
+from nightproof.views.notes import Status
+from nightproof.views.values import Json, Time, iso, parsed
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +45,8 @@ class PinView:
     id: str
     field: str
     requested: str
-    statuses: list[str]
-    """What is said of the answers under this pin: matched, mismatched, alias echoed, not
-    reported; empty where none is on record."""
+    statuses: list[Status]
+    """What is said of the answers under this pin; empty where none is on record."""
     answers: int
 
 
@@ -59,7 +59,7 @@ class AnswerView:
     requested: str
     reported: str | None
     fingerprint: str | None
-    status: str
+    status: Status
     pin: str | None
     answers: int
 
@@ -74,12 +74,12 @@ class InputView:
     replicate: int
     size: int
     """Of the contract, in bytes."""
-    contract: Any
+    contract: Json
     datasets: list[DatasetView]
     prompts: list[PromptView]
     pins: list[PinView]
     answers: list[AnswerView]
-    counted: str | None = None
+    counted: Time | None = None
     """Only what was recorded up to then has been looked at; None where that is all."""
 
 
@@ -130,7 +130,8 @@ def _pin(one: dict[str, Any], noted: Noted) -> PinView:
     answers = {a: count for a, count in noted.answers.items() if a.pin == one["name"]}
     statuses = sorted({answer.status for answer in answers})
     return PinView(
-        str(one["name"]), str(notes["field"]), str(notes["requested"]), statuses,
+        str(one["name"]), str(notes["field"]), str(notes["requested"]),
+        cast("list[Status]", statuses),
         sum(answers.values()),
     )  # fmt: skip
 
@@ -138,7 +139,14 @@ def _pin(one: dict[str, Any], noted: Noted) -> PinView:
 def _answers(noted: Noted) -> list[AnswerView]:
     found = [
         AnswerView(
-            a.step, a.provider, a.requested, a.reported, a.fingerprint, a.status, a.pin, count
+            a.step,
+            a.provider,
+            a.requested,
+            a.reported,
+            a.fingerprint,
+            cast("Status", a.status),
+            a.pin,
+            count,
         )
         for a, count in noted.answers.items()
     ]

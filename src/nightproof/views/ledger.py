@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from nightproof.errors import NotFound
 from nightproof.journal.listing import EffectFilter
 from nightproof.journal.protocol import Reader
 from nightproof.journal.records import EffectRow
 from nightproof.model.states import EffectState
-from nightproof.views.runs import view, word
-from nightproof.views.values import iso, preview
+from nightproof.views.runs import Standing, view, word
+from nightproof.views.values import Time, iso, preview
 
 DOUBT = (EffectState.INTENDED, EffectState.FAILED)
 """The states in which it is not known whether an effect happened."""
 
 DOUBTS = 100
+Gone = Standing | Literal["gone"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,14 +35,14 @@ class LedgerLine:
     run: str
     state: EffectState
     tries: int
-    at: str | None
+    at: Time | None
     inputs: str
     """The beginning of what it was called with."""
     output: str
     """The beginning of its result."""
     error: str
     undecided: bool
-    standing: str
+    standing: Gone | Literal[""]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +67,8 @@ async def ledger(reader: Reader, want: EffectFilter) -> LedgerPage:
     return LedgerPage([_line(row, standings.get(row.run, "")) for row in shown], doubts, after)
 
 
-async def _standings(reader: Reader, runs: Sequence[int]) -> dict[int, str]:
-    found = {}
+async def _standings(reader: Reader, runs: Sequence[int]) -> dict[int, Gone]:
+    found: dict[int, Gone] = {}
     for run in set(runs):
         try:
             found[run] = word(view(await reader.run(run)))
@@ -75,7 +77,7 @@ async def _standings(reader: Reader, runs: Sequence[int]) -> dict[int, str]:
     return found
 
 
-def _line(row: EffectRow, standing: str) -> LedgerLine:
+def _line(row: EffectRow, standing: Gone | Literal[""]) -> LedgerLine:
     doubt = row.state in DOUBT
     return LedgerLine(
         key=row.key,

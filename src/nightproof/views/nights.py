@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta, tzinfo
+from typing import Literal, get_args
 from zoneinfo import ZoneInfo
 
 from nightproof.errors import UsageError
@@ -21,12 +22,14 @@ from nightproof.model.states import RunStatus
 from nightproof.views.replicates import Replicates
 from nightproof.views.runs import view, word
 from nightproof.views.schedules import exactly, history, retired, timetable
+from nightproof.views.values import Day
 from nightproof.views.watch import own
 
-WORST = (
+NightStatus = Literal[
     "failed", "missed", "interrupted", "parked", "drifted", "running", "cancelled", "due",
     "completed", "skipped",
-)  # fmt: skip
+]  # fmt: skip
+WORST: tuple[NightStatus, ...] = get_args(NightStatus)
 """What a night is called that has several of these: the first."""
 _DAY_MS = 86_400_000
 _ROWS, _FEWEST = 4000, 10
@@ -45,10 +48,10 @@ class NightView:
     the newest run with that status.
     """
 
-    date: str
-    status: str
+    date: Day
+    status: NightStatus | Literal[""]
     run: str
-    counts: dict[str, int]
+    counts: dict[NightStatus, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +70,7 @@ class JobNights:
 class Calendar:
     """Jobs by name, each with the same dates, the oldest first."""
 
-    dates: list[str]
+    dates: list[Day]
     zone: str
     """The zone of jobs that no schedule starts."""
     jobs: list[JobNights]
@@ -179,7 +182,7 @@ async def _runs(
     if len(rows) < limit:
         for row in rows:
             if own(row):
-                status = "drifted" if row.name in drifted and _done(row) else word(view(row))
+                status: str = "drifted" if row.name in drifted and _done(row) else word(view(row))
                 one.add(one.due.get(row.name) or one.day(row.created), status, 1, row.name)
         return
     gone = await _interrupted(reader, name)
@@ -239,6 +242,6 @@ def _job(name: str, one: _Job, dates: Sequence[date]) -> JobNights:
 
 
 def _night(day: date, found: dict[str, tuple[int, str]]) -> NightView:
-    status = next((one for one in WORST if one in found), "")
+    status: NightStatus | Literal[""] = next((one for one in WORST if one in found), "")
     counts = {one: found[one][0] for one in WORST if one in found}
     return NightView(f"{day}", status, found[status][1] if status else "", counts)

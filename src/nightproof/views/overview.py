@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from nightproof.errors import NotFound
 from nightproof.journal.listing import EffectFilter
@@ -14,9 +13,10 @@ from nightproof.model.states import EffectState, Kind, RunStatus
 from nightproof.views.actions import signals
 from nightproof.views.course import ATTEMPTS, MARKS, Course, Events, drawn, events_of, present
 from nightproof.views.effects import EffectView, effect_view
-from nightproof.views.runs import AttemptView, RunView, advice, attempt, view, word
+from nightproof.views.notes import ErrorView, error_of
+from nightproof.views.runs import AttemptView, RunView, Standing, advice, attempt, view, word
 from nightproof.views.steps import ItemView, item_view, later, learn, name_of
-from nightproof.views.values import iso, parsed
+from nightproof.views.values import Json, Time, iso, parsed
 from nightproof.views.watch import DecisionView
 
 FAILURES = 5
@@ -33,7 +33,7 @@ _CHANGES = ("code-changed", "environment-changed", "result-lost", "damaged", "wi
 class NoteView:
     """Something that an attempt noticed: code or environment that changed, a result that is lost."""
 
-    at: str | None
+    at: Time | None
     kind: str
     text: str
 
@@ -57,7 +57,7 @@ class Overview:
     """
 
     run: RunView
-    status: str
+    status: Standing
     next: str
     awaits: str
     expects: str
@@ -65,10 +65,10 @@ class Overview:
     misfit: str
     """Why what came last for it was put aside; "" where nothing was."""
     engine: str
-    contract: Any
-    result: Any
+    contract: Json
+    result: Json
     result_blob: str | None
-    error: dict[str, Any] | None
+    error: ErrorView | None
     course: Course
     attempts: list[AttemptView]
     failures: list[ItemView]
@@ -99,7 +99,6 @@ async def overview(reader: Reader, row: RunRow) -> Overview:
     effects = list({one.key: one for one in [*doubtful, *acts]}.values())[:EFFECTS]
     children = await reader.runs(RunFilter(parent=row.id, limit=CHILDREN + 1, brief=True))
     files, many = await _files(reader, row) if Kind.ARTIFACT in there else ([], 0)
-    error = parsed(row.error)
     told = _Told(events)
     open_now = signals(row) if row.status is RunStatus.PARKED else []
     signal = open_now[0] if open_now else Awaited("")
@@ -119,7 +118,7 @@ async def overview(reader: Reader, row: RunRow) -> Overview:
         contract=parsed(row.contract),
         result=parsed(row.result),
         result_blob=row.result_blob,
-        error=error if isinstance(error, dict) else None,
+        error=error_of(parsed(row.error)),
         course=await drawn(reader, row, recent, spans, events, acts),
         attempts=[attempt(one, row) for one in recent],
         failures=await _failures(reader, row, there),

@@ -13,7 +13,7 @@ from nightproof.journal.protocol import Reader
 from nightproof.journal.records import RunFilter, RunRow, run_name
 from nightproof.model.states import Kind, RunStatus
 from nightproof.views.runs import RunView, open_run, view
-from nightproof.views.values import iso, parsed, whole
+from nightproof.views.values import Time, iso, parsed, whole
 
 ENDED = (RunStatus.COMPLETED, RunStatus.FAILED)
 REPLICATE, BEFORE, ORIGINAL = "replicate", "before", "original"
@@ -39,7 +39,7 @@ class PairView:
     job: str
     a: str
     b: str
-    at: str | None
+    at: Time | None
     status: str
 
 
@@ -115,7 +115,7 @@ async def comparable(reader: Reader, a: str, b: str) -> tuple[RunRow, RunRow]:
 class Explained:
     """What experiments found of two runs: the document of ``explain --json``, and when."""
 
-    at: str | None
+    at: Time | None
     document: dict[str, Any]
 
 

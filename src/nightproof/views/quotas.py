@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import asdict, dataclass
+from typing import Literal, cast
 
 from nightproof.journal.protocol import Reader
 from nightproof.journal.quotas import QuotaRow
@@ -12,18 +12,20 @@ from nightproof.journal.records import RunFilter
 from nightproof.limits import Quota
 from nightproof.model import clock
 from nightproof.model.states import RunStatus
-from nightproof.views.values import iso
+from nightproof.views.values import Time, iso
+
+What = Literal["requests", "requests a day", "tokens", "money"]
 
 
 @dataclass(frozen=True, slots=True)
 class UseView:
     """One part of an allowance; `sharer` is a job with a share, "" the common part."""
 
-    what: str
+    what: What
     sharer: str
     used: float
     cap: float
-    frees: str | None
+    frees: Time | None
     """When the first of what is used lapses."""
 
 
@@ -32,8 +34,24 @@ class WaitView:
     """A run that waits."""
 
     run: str
-    since: str | None
-    until: str | None
+    since: Time | None
+    until: Time | None
+
+
+@dataclass(frozen=True, slots=True)
+class QuotaSpec:
+    """What a quota allows; null for what it does not limit."""
+
+    rate: str | None = None
+    """Requests in a window that slides (`900/min`)."""
+    daily: int | None = None
+    """Requests until the daily reset."""
+    resets: str | None = None
+    """A wall clock and a zone (`00:00 America/Los_Angeles`)."""
+    tokens: str | None = None
+    money: str | None = None
+    shares: dict[str, float] | None = None
+    """The part of each job that has one of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +59,16 @@ class QuotaView:
     """A quota as it is now; `parked` until when nobody gets anything of it."""
 
     name: str
-    spec: dict[str, Any]
-    parked: str | None
+    spec: QuotaSpec
+    parked: Time | None
     reason: str
     uses: list[UseView]
     waits: list[WaitView]
+
+    @property
+    def quota(self) -> Quota:
+        """Itself."""
+        return Quota(self.name, **{k: v for k, v in asdict(self.spec).items() if v is not None})
 
 
 async def quotas(reader: Reader) -> list[QuotaView]:
@@ -79,11 +102,11 @@ def _view(row: QuotaRow, waits: list[WaitView]) -> QuotaView:
             use = used.get((allowance.what, sharer))
             uses.append(
                 UseView(
-                    allowance.what,
+                    cast("What", allowance.what),
                     sharer,
                     use.n if use else 0.0,
                     round(quota.cap(allowance, sharer), 6),
                     iso(use.until) if use else None,
                 )
             )
-    return QuotaView(row.name, spec, iso(row.parked or None), row.reason, uses, waits)
+    return QuotaView(row.name, QuotaSpec(**spec), iso(row.parked or None), row.reason, uses, waits)

@@ -15,7 +15,7 @@ from nightproof.journal.records import RunFilter, RunRow
 from nightproof.model import clock
 from nightproof.model.states import Kind, RunStatus
 from nightproof.views.drift import normalise_names
-from nightproof.views.values import iso
+from nightproof.views.values import Time, iso
 
 _ENDED = (RunStatus.COMPLETED, RunStatus.FAILED)
 _SETTLED_MS = 3_600_000
@@ -31,7 +31,7 @@ class ReplicateView:
     run: str
     of: str
     job: str
-    at: str | None
+    at: Time | None
     equal: bool
     note: str
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from shlex import quote
-from typing import Any, Literal
+from typing import Any, Literal, cast, get_args
 
 from nightproof.config import redacted
 from nightproof.errors import NotFound
@@ -17,13 +17,34 @@ from nightproof.model.states import Kind, RunStatus
 from nightproof.provenance.manifest.making import EVENT, manifest_of
 from nightproof.provenance.snapshot.workers import Workers
 from nightproof.views.effects import EffectView, effects
+from nightproof.views.notes import (
+    CodeChange,
+    DeliveredFile,
+    DivergenceNote,
+    EnvironmentChange,
+    ErrorView,
+    ModelNote,
+    PromptNote,
+    SnapshotDigests,
+    WitnessNote,
+    change_of,
+    digests_of,
+    divergence_of,
+    error_of,
+    model_of,
+    text_of,
+)
 from nightproof.views.steps import StepCount, counts
-from nightproof.views.values import iso, parsed
+from nightproof.views.values import Json, Time, iso, parsed
 
 _LEASE_MS = 30_000
-_SERVED = ("provider", "requested", "reported", "fingerprint", "status")
 _NAMED = 20
-_PROMPTED = ("id", "sha256", "locked")
+
+Standing = Literal["running", "parked", "completed", "failed", "cancelled", "interrupted"]
+AttemptOutcome = Literal[
+    "completed", "failed", "cancelled", "parked", "held", "interrupted", "refused",
+    "store failed", "manifest failed", "lost by Temporal", "running", "died", "ended",
+]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +63,13 @@ class RunView:
     owner: str | None
     contract: str
     replicate: int
-    created: str | None
-    updated: str | None
-    finished: str | None
+    created: Time | None
+    updated: Time | None
+    finished: Time | None
     took: float
     attempts: int
     waiting: str
-    wake: str | None
+    wake: Time | None
     target: str
     error: str
 
@@ -58,9 +79,9 @@ class AttemptView:
     """One process's try; `outcome` is "died" where it left nothing behind."""
 
     n: int
-    started: str | None
-    ended: str | None
-    outcome: str
+    started: Time | None
+    ended: Time | None
+    outcome: AttemptOutcome
     process: str
 
 
@@ -71,29 +92,27 @@ class RunSummary:
     run: RunView
     engine: Literal["embedded", "temporal"]
     """What its last attempt was on: "embedded" or "temporal"."""
-    contract: Any
-    result: Any
+    contract: Json
+    result: Json
     result_blob: str | None
-    error: dict[str, Any] | None
+    error: ErrorView | None
     steps: list[StepCount]
     effects: list[EffectView]
-    artifacts: list[dict[str, Any]]
+    artifacts: list[DeliveredFile]
     attempts: list[AttemptView]
     children: list[str]
     measures: dict[str, float]
-    divergences: list[dict[str, Any]]
-    code_changes: list[dict[str, Any]]
-    environment: dict[str, Any] | None
-    """The digests of the last attempt's environment, and of the blob with its items."""
-    workers: dict[str, dict[str, Any]]
+    divergences: list[DivergenceNote]
+    code_changes: list[CodeChange]
+    environment: SnapshotDigests | None
+    """That of the last attempt."""
+    workers: dict[str, SnapshotDigests]
     """The same of each worker, where several worked on the last attempt."""
-    environment_changes: list[dict[str, Any]]
-    models: list[dict[str, Any]]
-    """Who was asked and who answered: requested, reported, status, provider and how often."""
-    prompts: list[dict[str, Any]]
-    """The prompt templates that were used: id, sha256 and whether the version is locked."""
-    witness: dict[str, Any] | None
-    """At what level reads were witnessed, how many nothing declares, and the first of them."""
+    environment_changes: list[EnvironmentChange]
+    models: list[ModelNote]
+    """Who was asked and who answered."""
+    prompts: list[PromptNote]
+    witness: WitnessNote | None
     retries: int
     next: str
     """What to do now, as a command; "" where there is nothing to do."""
@@ -151,16 +170,14 @@ async def summary(reader: Reader, row: RunRow) -> RunSummary:
     events = await reader.entries(row.id, (Kind.EVENT,))
     for entry in events:
         told.add(parsed(entry.output))
-    artifacts: dict[str, dict[str, Any]] = {}
+    delivered: dict[str, dict[str, Any]] = {}
     for entry in await reader.entries(row.id, (Kind.ARTIFACT,)):
         note = parsed(entry.output)
         if isinstance(note, dict):
-            artifacts[note["path"]] = note
-    for path, note in artifacts.items():
-        note["manifest"] = manifest_of(path, note["sha256"], told.manifests, set(artifacts))
+            delivered[note["path"]] = note
     ledger = await effects(reader, row, tried=word(view(row)) == "running")
     attempts = await reader.attempts(row.id)
-    error = parsed(row.error)
+    last = told.snapshots.last
     shown = view(row)
     children = RunFilter(parent=row.id, limit=-1, brief=True)
     return RunSummary(
@@ -169,20 +186,20 @@ async def summary(reader: Reader, row: RunRow) -> RunSummary:
         contract=parsed(row.contract),
         result=parsed(row.result),
         result_blob=row.result_blob,
-        error=error if isinstance(error, dict) else None,
+        error=error_of(parsed(row.error)),
         steps=await counts(reader, row, events),
         effects=ledger,
-        artifacts=list(artifacts.values()),
+        artifacts=[_file(note, told.manifests, set(delivered)) for note in delivered.values()],
         attempts=[attempt(one, row) for one in attempts],
         children=[child.name for child in await reader.runs(children)],
         measures=told.measures,
         divergences=told.divergences,
         code_changes=told.changes,
-        environment=told.snapshots.last,
-        workers=told.snapshots.several,
+        environment=None if last is None else digests_of(last),
+        workers={name: digests_of(one) for name, one in told.snapshots.several.items()},
         environment_changes=told.environment_changes,
-        models=list(told.models.values()),
-        prompts=list(told.prompts.values()),
+        models=[replace(one, count=count) for one, count in told.models.items()],
+        prompts=list(told.prompts),
         witness=told.witness(),
         retries=told.retries,
         next=advice(row, shown, [one.key for one in ledger if one.undecided]),
@@ -194,12 +211,12 @@ class _Told:
 
     def __init__(self) -> None:
         self.measures: dict[str, float] = {}
-        self.divergences: list[dict[str, Any]] = []
-        self.changes: list[dict[str, Any]] = []
+        self.divergences: list[DivergenceNote] = []
+        self.changes: list[CodeChange] = []
         self.snapshots = Workers()
-        self.environment_changes: list[dict[str, Any]] = []
-        self.models: dict[tuple[Any, ...], dict[str, Any]] = {}
-        self.prompts: dict[tuple[Any, ...], dict[str, Any]] = {}
+        self.environment_changes: list[EnvironmentChange] = []
+        self.models: dict[ModelNote, int] = {}
+        self.prompts: dict[PromptNote, None] = {}
         self.level: str | None = None
         self.undeclared: dict[str, None] = {}
         self.unnamed = 0
@@ -213,22 +230,23 @@ class _Told:
         if kind == "measure":
             self.measures[event["name"]] = event["value"]
         elif kind == "divergence":
-            self.divergences.append(event)
+            self.divergences.append(divergence_of(event))
         elif kind == "code-changed":
-            self.changes.append(event)
+            names = ("what", "before", "after")
+            self.changes.append(CodeChange(*(str(event.get(name, "")) for name in names)))
         elif kind == "snapshot":
             self.snapshots.add(event)
             self.level = event.get("witness", self.level)
         elif kind == "witness":
             self.read(event)
         elif kind == "environment-changed":
-            self.environment_changes.append(event)
+            self.environment_changes.append(change_of(event))
         elif kind == "served":
-            told = {name: event.get(name) for name in _SERVED}
-            self.models.setdefault(tuple(told.values()), {**told, "count": 0})["count"] += 1
+            answer = model_of(event)
+            self.models[answer] = self.models.get(answer, 0) + 1
         elif kind == "prompt":
-            told = {name: event.get(name) for name in _PROMPTED}
-            self.prompts[tuple(told.values())] = told
+            known = str(event.get("id")), str(event.get("sha256")), bool(event.get("locked"))
+            self.prompts[PromptNote(*known)] = None
         elif kind == "retry":
             self.retries += 1
         elif kind == EVENT:
@@ -240,28 +258,40 @@ class _Told:
         self.undeclared.update(dict.fromkeys(known["names"]))
         self.unnamed += known["count"] - len(known["names"])
 
-    def witness(self) -> dict[str, Any] | None:
+    def witness(self) -> WitnessNote | None:
         if self.level is None:
             return None
         names = list(self.undeclared)
-        return {
-            "level": self.level,
-            "undeclared": len(names) + self.unnamed,
-            "names": names[:_NAMED],
-        }
+        level = cast("Literal['L0', 'L1', 'L2', 'L3']", self.level)
+        return WitnessNote(level, len(names) + self.unnamed, names[:_NAMED])
 
 
-def word(run: RunView) -> str:
+def _file(note: dict[str, Any], manifests: dict[str, Any] | None, taken: set[str]) -> DeliveredFile:
+    path, digest, size = str(note["path"]), str(note["sha256"]), note.get("size")
+    return DeliveredFile(
+        name=str(note.get("name") or path),
+        path=path,
+        sha256=digest,
+        size=size if isinstance(size, int) else None,
+        media_type=text_of(note, "mediaType"),
+        blob=text_of(note, "blob"),
+        manifest=manifest_of(path, digest, manifests, taken),
+    )
+
+
+def word(run: RunView) -> Standing:
     """The status for people: a run that its process left is not running."""
-    return "interrupted" if run.status == "running" and not run.alive else run.status
+    left = run.status == "running" and not run.alive
+    return "interrupted" if left else cast("Standing", str(run.status))
 
 
 def attempt(one: AttemptRow, row: RunRow) -> AttemptView:
     """An attempt as it is listed."""
-    outcome = one.outcome
-    if not outcome and one.ended is None:
+    outcome = one.outcome if one.outcome in get_args(AttemptOutcome) else "ended"
+    if not one.outcome and one.ended is None:
         working = one.n == row.attempts and row.owner is not None and alive(row)
         outcome = "running" if working else "died"
+    outcome = cast("AttemptOutcome", outcome)
     return AttemptView(one.n, iso(one.started), iso(one.ended), outcome, one.process.label)
 
 

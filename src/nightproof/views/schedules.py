@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from functools import lru_cache
 from itertools import islice
-from typing import NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 from nightproof.errors import NotFound, UsageError
 from nightproof.journal.protocol import Reader
@@ -16,8 +16,8 @@ from nightproof.journal.records import RunRow
 from nightproof.journal.schedules import ScheduleRow
 from nightproof.model import clock
 from nightproof.model.timetable import Timetable
-from nightproof.views.runs import view, word
-from nightproof.views.values import iso
+from nightproof.views.runs import Standing, view, word
+from nightproof.views.values import Form, Time, iso
 
 WEEK = timedelta(days=7)
 """A time that was missed longer ago is history."""
@@ -30,6 +30,9 @@ _DAY_MS = 86_400_000
 _AT_ITS_TIME_MS = 120_000
 
 
+FireState = Literal["ran", "missed", "skipped", "due"]
+
+
 class Fire(NamedTuple):
     """One time that a schedule was due at, in milliseconds.
 
@@ -39,7 +42,7 @@ class Fire(NamedTuple):
 
     at: int
     run: str
-    state: str
+    state: FireState
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +53,9 @@ class FireView:
     removed from the store.
     """
 
-    at: str | None
+    at: Time | None
     run: str
-    status: str
+    status: Standing | Literal["missed", "skipped", "due", "collected"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,18 +71,18 @@ class ScheduleView:
     job: str
     target: str
     tz: str
-    at: str
+    at: Annotated[str, Form(pattern="^([0-9]{2}:[0-9]{2})?$")]
     cron: str
-    if_missed: str
+    if_missed: Literal["catch up", "skip", ""]
     catch_up: int
-    since: str | None
-    seen: str | None
+    since: Time | None
+    seen: Time | None
     served: bool
     retired: bool
     problem: str
-    next: list[str]
+    next: list[Time]
     last: list[FireView]
-    missed: list[str]
+    missed: list[Time]
 
 
 async def schedules(
@@ -120,6 +123,7 @@ async def history(
     newest = max(ran, default=0)
     found = []
     for at in sorted({*due, *ran}):
+        state: FireState
         if at in ran:
             state = "ran"
         elif at > now - late * 1000:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from nightproof.errors import NotFound
 from nightproof.journal.listing import EffectFilter
@@ -20,7 +20,7 @@ from nightproof.model import clock
 from nightproof.model.states import Kind, RunStatus
 from nightproof.views.effects import EffectView, effect_view
 from nightproof.views.runs import RunView, view
-from nightproof.views.values import iso, parsed, whole
+from nightproof.views.values import Time, iso, parsed, whole
 
 SECONDS = 0.15
 """So long a search looks back at a time."""
@@ -53,8 +53,8 @@ class ItemHit:
     step: str
     seq: int
     key: str
-    state: str
-    at: str | None
+    state: Literal["done", "failed"]
+    at: Time | None
     more: bool
 
 
@@ -80,7 +80,7 @@ class Delivery:
     name: str
     path: str
     size: int | None
-    at: str | None
+    at: Time | None
     seq: int
     same: list[str]
     others: list[str]
@@ -104,7 +104,7 @@ class SearchView:
     deliveries: list[Delivery] = field(default_factory=list)
     digests: list[str] = field(default_factory=list)
     unknown: list[str] = field(default_factory=list)
-    back_to: str | None = None
+    back_to: Time | None = None
     next: str | None = None
 
 
@@ -260,10 +260,19 @@ async def _items(
         codes = await reader.codes({entry.code for entry, _ in hits if entry.code})
         for entry, key in hits[:_OF_A_RUN]:
             step = codes[entry.code].name if entry.code in codes else ""
-            state = "failed" if entry.kind == Kind.FAILURE else "done"
+            failed = entry.kind == Kind.FAILURE
             more = len(hits) > _OF_A_RUN
             found.items.append(
-                ItemHit(row.name, row.job, step, entry.seq, key, state, iso(entry.at), more)
+                ItemHit(
+                    row.name,
+                    row.job,
+                    step,
+                    entry.seq,
+                    key,
+                    "failed" if failed else "done",
+                    iso(entry.at),
+                    more,
+                )
             )
     return None
 

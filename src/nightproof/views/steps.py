@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Set
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from nightproof.journal.protocol import Reader
 from nightproof.journal.records import AttemptRow, Entry, RunRow
 from nightproof.model.states import Kind
-from nightproof.views.values import iso, parsed, preview
+from nightproof.views.values import Json, Time, iso, parsed, preview
 
 Word = Literal["step", "effect", "child"]
 State = Literal["done", "failed", "retried", "undone"]
@@ -42,9 +42,9 @@ class ItemView:
     key: str
     kind: Word
     state: State
-    at: str | None
+    at: Time | None
     took: float
-    inputs: Any
+    inputs: Json
     output: str
     size: int
     blob: str | None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal, cast, get_args
 
 from nightproof.journal.listing import EffectFilter
 from nightproof.journal.protocol import Reader
@@ -12,7 +12,7 @@ from nightproof.model.awaited import MISFIT
 from nightproof.model.states import Kind
 from nightproof.views.runs import alive
 from nightproof.views.steps import ItemView, item_view, items, later, learn, name_of
-from nightproof.views.values import iso, parsed
+from nightproof.views.values import Json, Time, iso, parsed
 
 _TOLD = (Kind.EVENT, Kind.WAIT, Kind.SIGNAL, Kind.ARTIFACT, Kind.UNDONE, Kind.REOPENED)
 LOGS: dict[str, tuple[tuple[Kind, ...], tuple[str, ...]]] = {
@@ -34,6 +34,21 @@ SCANNED = 4000
 """So many entries are looked through for a page of a log."""
 _CHUNK = 500
 _ACTS = 200
+LineKind = Literal[
+    # What an attempt did, and how it ended.
+    "started", "resumed", "died", "ended", "completed", "failed", "cancelled", "parked", "held",
+    "interrupted", "refused", "store failed", "manifest failed", "lost by Temporal",
+    # What is on record of steps, effects and waits.
+    "step", "effect", "child", "failure", "wait", "signal", "artifact", "undone", "reopened",
+    # What was noted on the way.
+    "retry", "quota", "map", "measure", "decision", "divergence", "code-changed", "damaged",
+    "result-lost", "snapshot", "snapshot-failed", "environment-changed", "witness",
+    "witness-failed", "isolation", "served", "prompt", "spend", "normalise", "manifest",
+    "effect-unknown", "effect-withheld", "undo-failed", "fired", "canary", "explained",
+    "effect-elsewhere", "signal-misfit", "event",
+]  # fmt: skip
+"""What a line of a log is about; `event` where nothing of the others."""
+_KINDS = frozenset(get_args(LineKind))
 _ENDS = {
     "completed": "the run completed",
     "failed": "the run failed",
@@ -48,12 +63,12 @@ _ENDS = {
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of a run's log. `kind` is stable; `text` is for people."""
+    """One line of a run's log. `text` is for people, `data` what is on record, by `kind`."""
 
-    at: str | None
-    kind: str
+    at: Time | None
+    kind: LineKind
     text: str
-    data: dict[str, Any] = field(default_factory=dict)
+    data: dict[str, Json] = field(default_factory=dict)
     seq: int = -1
 
 
@@ -165,7 +180,8 @@ def _told(entry: Entry) -> Line:
     data = data if isinstance(data, dict) else {"value": data}
     kind, text = _words(Kind(entry.kind), dict(data))
     data.pop("kind", None)
-    return Line(iso(entry.at), kind, text, data, entry.seq)
+    shown = cast("LineKind", kind if kind in _KINDS else "event")
+    return Line(iso(entry.at), shown, text, data, entry.seq)
 
 
 def _words(kind: Kind, data: dict[str, Any]) -> tuple[str, str]:
@@ -222,7 +238,7 @@ def _attempts(
     """Starts and ends; a death is placed at the last moment before the next start."""
     lines: list[tuple[int, int, Line]] = []
     for index, one in enumerate(attempts):
-        verb = "started" if one.n == 1 else "resumed"
+        verb: LineKind = "started" if one.n == 1 else "resumed"
         who = {"attempt": one.n, "process": one.process.label}
         start = Line(iso(one.started), verb, f"attempt {one.n} {verb} on {one.process.label}", who)
         lines.append((one.started, 0, start))
@@ -230,7 +246,8 @@ def _attempts(
             text = f"attempt {one.n}: {_ENDS.get(one.outcome, one.outcome)}"
             if one.outcome in ("parked", "held") and one is attempts[-1] and row.waiting:
                 text += f" ({row.waiting})"
-            lines.append((one.ended, 2, Line(iso(one.ended), one.outcome or "ended", text, who)))
+            kind = cast("LineKind", one.outcome if one.outcome in _KINDS else "ended")
+            lines.append((one.ended, 2, Line(iso(one.ended), kind, text, who)))
             continue
         last = index == len(attempts) - 1
         if last and row.owner is not None and alive(row):

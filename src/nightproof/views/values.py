@@ -3,12 +3,28 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Annotated, Any
 
 from nightproof.model import clock
 
 PREVIEW = 200
 """So many characters of a value are shown in a listing."""
+
+
+class Form:
+    """What a text looks like, for the description of a document: beside its type."""
+
+    def __init__(self, **schema: str) -> None:
+        self.schema = schema
+
+    def __get_pydantic_json_schema__(self, core: Any, handler: Any) -> dict[str, Any]:
+        return {**handler(core), **self.schema}
+
+
+Json = Any
+"""Any JSON: what is the user's own, in whatever shape."""
+Time = Annotated[str, Form(format="date-time")]
+Day = Annotated[str, Form(format="date")]
 
 
 def iso(ms: int | None) -> str | None:

@@ -13,7 +13,7 @@ from nightproof.journal.records import Entry, RunFilter, RunRow
 from nightproof.model import clock
 from nightproof.model.states import Kind, RunStatus
 from nightproof.views.runs import alive
-from nightproof.views.values import iso, parsed
+from nightproof.views.values import Time, iso, parsed
 
 NIGHTS = 30
 """A night's output is measured against so many completed runs of its job before it."""
@@ -60,7 +60,7 @@ class OutputView:
 class DecisionView:
     """What the job decided, and why."""
 
-    at: str | None
+    at: Time | None
     what: str
     because: str
 
@@ -78,8 +78,8 @@ class WatchView:
     job: str
     status: RunStatus
     alive: bool
-    heartbeat: str | None
-    checkpoint: str | None
+    heartbeat: Time | None
+    checkpoint: Time | None
     step: str
     silent: float
     limit: float

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, cast
 
 from nightproof.blobs.protocol import Blobs
 from nightproof.errors import NotFound
@@ -12,6 +12,7 @@ from nightproof.journal.protocol import Reader
 from nightproof.journal.records import RunRow
 from nightproof.provenance.witness import BLIND, Read, Witnessed, words
 from nightproof.provenance.witness import witnessed as read_all
+from nightproof.views.notes import Level
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +24,7 @@ class ReadView:
     is none.
     """
 
-    what: str
+    what: Literal["file", "folder", "variable", "host", "program"]
     name: str
     step: str
     reader: str
@@ -44,7 +45,7 @@ class WitnessView:
     """The reads of a run; `levels` by attempt, `blind` what the weakest of them cannot see."""
 
     run: str
-    levels: dict[str, str]
+    levels: dict[str, Level]
     undeclared: int
     """How many different things, however many steps read them."""
     reads: list[ReadView]
@@ -77,7 +78,9 @@ def _together(run: str, found: Witnessed) -> WitnessView:
     reads.sort(key=lambda one: (not one.undeclared, one.what, one.name))
     return WitnessView(
         run=run,
-        levels={str(number): level for number, level in sorted(found.levels.items())},
+        levels={
+            str(number): cast("Level", level) for number, level in sorted(found.levels.items())
+        },
         undeclared=len({(read.what, read.name) for read in reads if read.undeclared}),
         reads=reads,
         settings=words.settings([read for read in found.reads if read.undeclared]),
@@ -89,7 +92,7 @@ def _view(group: list[Read]) -> ReadView:
     one = group[0]
     dataset = words.dataset_of(one) if one.undeclared else ""
     return ReadView(
-        what=one.what,
+        what=cast("Any", one.what),
         name=one.name,
         step=one.step,
         reader=words.who(one),

@@ -108,7 +108,7 @@ def day_name(day: date) -> str:
 def cell(job: str, night: NightView) -> Cell:
     """A night with its text and where it leads."""
     total = sum(night.counts.values())
-    told = night.status or "no run"
+    told: str = night.status or "no run"
     if total > 1:
         told = ", ".join(f"{count} {status}" for status, count in night.counts.items())
     href = None

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from functools import lru_cache
 from math import isfinite
-from typing import Any
+from typing import Any, Literal, cast
 
 from nightproof import views
 from nightproof.blobs.protocol import Blobs
@@ -28,6 +28,7 @@ from nightproof.views.environment import DifferenceView, compared
 from nightproof.views.environment import environment as snapshot_of
 from nightproof.views.environment import workers as workers_of
 from nightproof.views.listing import RunPage, listed
+from nightproof.views.notes import SnapshotDigests
 from nightproof.views.watch import WatchView, watch
 from nightproof.views.witness import WitnessView
 from nightproof.views.witness import witness as witness_of
@@ -130,22 +131,22 @@ class Environment:
     """
 
     run: str | None
-    digests: dict[str, str]
+    digests: dict[Literal["strict", "numeric", "host"], str]
     """Of the canonical JSON of `strict`, `numeric` and `host`, as ``sha256:<hex>``."""
     snapshot: int
     """The version of this form."""
     strict: dict[str, str]
     numeric: dict[str, str]
     host: dict[str, str]
-    workers: dict[str, dict[str, Any]]
+    workers: dict[str, SnapshotDigests]
     """The digests of each worker's, where several worked on the attempt."""
 
 
 def environment_of(
-    name: str | None, found: Snapshot, workers: dict[str, dict[str, Any]]
+    name: str | None, found: Snapshot, workers: dict[str, SnapshotDigests]
 ) -> Environment:
     """``env show --json``; `name` is None for this process."""
-    return Environment(name, found.digests, **found.document(), workers=workers)
+    return Environment(name, cast("Any", found.digests), **found.document(), workers=workers)
 
 
 async def environment(reader: Reader, blobs: Blobs, row: RunRow) -> Environment:

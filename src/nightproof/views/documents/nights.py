@@ -8,7 +8,7 @@ from typing import Literal
 from nightproof.journal.protocol import Reader
 from nightproof.views.attention import NeedView
 from nightproof.views.schedules import ScheduleView
-from nightproof.views.values import iso
+from nightproof.views.values import Time, iso
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +17,7 @@ class JobView:
 
     job: str
     runs: int
-    latest: str | None
+    latest: Time | None
     """When the newest of them was created."""
 
 
@@ -50,11 +50,11 @@ class IncidentView:
 
     event: Literal["opened", "cleared"]
     key: str
-    kind: str
+    kind: Literal["stalled", "held", "failed", "missed", "no-output", "drift", "quota", "store"]
     job: str
     run: str | None
-    opened: str
-    cleared: str | None
+    opened: Time
+    cleared: Time | None
     note: str
     next: str
     text: str

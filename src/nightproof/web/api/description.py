@@ -25,11 +25,8 @@ The API only reads. Keys stay as they are; more may come. Times are ISO 8601 in 
 has no word for (NaN, the infinities) is null. Names in a path are percent-encoded once, slashes
 too. A parameter that is not described is refused. Where the dashboard asks for a token, it is
 given as `Authorization: Bearer TOKEN`."""
-_TIMES = frozenset(
-    "at backTo checkpoint cleared counted created ended finished frees heartbeat latest opened "
-    "seen since started time until updated wake".split()
-)
-"""Fields that are times wherever they are texts."""
+_ANY = "#/components/schemas/Json"
+_JSON = {"description": "Any JSON: what is the user's own, as it was recorded."}
 _REFUSALS = {
     401: "The dashboard asks for a token, and it is not given or not right.",
     404: "It is not there.",
@@ -65,7 +62,7 @@ def description() -> dict[str, Any]:
         ref_template="#/components/schemas/{model}",
         schema_generator=_Exact,
     )
-    found = _inherited(_tidied(_short(found)), shapes)
+    found = _inherited(_open(_tidied(_short(found))), shapes)
     paths = {one.path: {"get": _operation(one, found["properties"])} for one in ENDPOINTS}
     return {
         "openapi": "3.1.0",
@@ -80,7 +77,7 @@ def description() -> dict[str, Any]:
         "tags": [{"name": name, "description": text} for name, text in TAGS.items()],
         "paths": paths,
         "components": {
-            "schemas": dict(sorted(found["$defs"].items())),
+            "schemas": dict(sorted(found["$defs"].items())) | {"Json": _JSON},
             "responses": {str(code): _refusal(text) for code, text in _REFUSALS.items()},
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
         },
@@ -169,17 +166,23 @@ def _tidied(schema: Any) -> Any:
         if isinstance(value, str):
             kept[key] = _marked(value) if key == "description" else value
         else:
-            kept[key] = _timed(_tidied(value)) if key in _TIMES else _tidied(value)
+            kept[key] = _tidied(value)
     return kept
 
 
-def _timed(schema: Any) -> Any:
-    """A text that is a time; what is none stays."""
+def _open(schema: Any) -> Any:
+    """With a name for what may be any JSON."""
+    if isinstance(schema, list):
+        return [_open(one) for one in schema]
     if not isinstance(schema, dict):
         return schema
-    if "anyOf" in schema:
-        return {**schema, "anyOf": [_timed(one) for one in schema["anyOf"]]}
-    return {**schema, "format": "date-time"} if schema == {**schema, "type": "string"} else schema
+    made = {key: _open(value) for key, value in schema.items()}
+    for name, one in made.get("properties", {}).items():
+        if not one.keys() - {"description", "default"}:
+            made["properties"][name] = {**one, "$ref": _ANY}
+    if made.get("additionalProperties") is True:
+        made["additionalProperties"] = {"$ref": _ANY}
+    return made
 
 
 def _marked(text: str) -> str:

@@ -71,7 +71,7 @@ def day(one: QuotaView) -> str:
 
 
 def _quota(one: QuotaView) -> Quota:
-    return Quota(one.name, **one.spec)
+    return one.quota
 
 
 async def quota_list(request: Request) -> Response:
