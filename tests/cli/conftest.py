@@ -1,4 +1,4 @@
-"""The command as a real process, in a folder with some jobs."""
+"""The command as a process, in a folder with some jobs."""
 
 import contextlib
 import io
@@ -17,6 +17,10 @@ from unittest import mock
 import pytest
 
 from nightproof.cli.main import main
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "processes"))
+
+import forked
 
 JOBS = '''
 """Jobs that tests start."""
@@ -170,21 +174,11 @@ class Command:
         self.folder = folder
         self.env = {k: v for k, v in os.environ.items() if not k.startswith("NIGHTPROOF_")}
         self.env |= {"NO_COLOR": "1", "TERM": "dumb", "COLUMNS": "200"}
-        self.children: list[subprocess.Popen[str]] = []
+        self.children: list[Any] = []
 
-    def start(
-        self, *arguments: str, stderr: int = subprocess.PIPE, **env: str
-    ) -> subprocess.Popen[str]:
+    def start(self, *arguments: str, stderr: int = subprocess.PIPE, **env: str) -> Any:
         """A command that goes on by itself."""
-        child = subprocess.Popen(
-            [sys.executable, "-m", "nightproof", *arguments],
-            cwd=self.folder,
-            env=self.env | env,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=stderr,
-            text=True,
-        )
+        child = forked.start(arguments, self.folder, self.env | env, stderr=stderr)
         self.children.append(child)
         return child
 
@@ -192,15 +186,7 @@ class Command:
         """A command, to its end; a process of its own where that is the point."""
         if arguments and arguments[0] in QUIET and not env:
             return self._here(arguments)
-        ran = subprocess.run(
-            [sys.executable, "-m", "nightproof", *arguments],
-            cwd=self.folder,
-            env=self.env | env,
-            input=given if given is not None else "",
-            capture_output=True,
-            text=True,
-            timeout=60,
-        )
+        ran = forked.run(arguments, self.folder, self.env | env, given, timeout=60)
         return Ended(ran.returncode, ran.stdout, ran.stderr)
 
     def _here(self, arguments: tuple[str, ...]) -> Ended:

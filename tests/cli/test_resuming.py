@@ -18,6 +18,7 @@ def test_parked_run_takes_its_signal_and_goes_on(np):
         "run": run,
         "signal": "go",
         "status": "parked",
+        "expects": "text",
     }
     ran = np("resume", "--all", "--json")
     assert ran.code == 0

@@ -2,10 +2,14 @@
 
 import json
 import os
-import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "processes"))
+
+import forked
 
 JOB = """
 import sys
@@ -37,10 +41,7 @@ def run(tmp_path):
         (tmp_path / "nightproof.toml").write_text(toml)
         contract = json.dumps({"contractVersion": "1", "task": "night", "n": n})
         kept = {name: value for name, value in os.environ.items() if "NIGHTPROOF" not in name}
-        return subprocess.run(
-            [sys.executable, "-m", "nightproof", "run", "job.py", contract, *words],
-            cwd=tmp_path, env={**kept, **env}, capture_output=True, text=True, timeout=60,
-        )  # fmt: skip
+        return forked.run(["run", "job.py", contract, *words], tmp_path, {**kept, **env})
 
     return start
 

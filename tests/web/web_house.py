@@ -3,9 +3,12 @@
 import json
 import os
 import shutil
-import subprocess
 import sys
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "processes"))
+
+import forked
 
 JOBS = Path(__file__).with_name("jobs.py")
 DAYS = ("2026-11-18", "2026-11-19", "2026-11-20", "2026-11-21")
@@ -14,11 +17,8 @@ DAYS = ("2026-11-18", "2026-11-19", "2026-11-20", "2026-11-21")
 def command(folder: Path, *words: str, given: object = None, **env: str) -> dict:
     """A command's JSON document."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith("NIGHTPROOF_")}
-    ran = subprocess.run(
-        [sys.executable, "-m", "nightproof", *words, "--json"],
-        cwd=folder, env={**kept, "HOME": str(folder), **env}, capture_output=True, text=True,
-        input=None if given is None else json.dumps(given), timeout=100,
-    )  # fmt: skip
+    text = None if given is None else json.dumps(given)
+    ran = forked.run([*words, "--json"], folder, {**kept, "HOME": str(folder), **env}, text)
     found = json.loads(ran.stdout) if ran.stdout.strip() else {}
     return {**found, "exit": ran.returncode, "said": ran.stderr}
 
