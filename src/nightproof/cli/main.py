@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 import threading
@@ -34,6 +35,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os._exit(code)
     if inside is not None:
         inside.leave()
+    if arguments is None:
+        gc.freeze()  # at its end Python would look through everything for cycles, several times
     return code
 
 
