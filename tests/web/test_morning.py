@@ -121,7 +121,7 @@ def test_what_failed_is_told_once(nights: Nights, serving: Any):
     page = serving(nights.house).get("/").text
     assert "StepFailed" not in page
     assert "step &#39;fetch&#39; failed: ConnectionError: 503" in page
-    assert re.search(r'>Resume<span class="vh">: steady-[0-9a-f]{10}</span></a>', page)
+    assert re.search(r'>Resume<span class="vh"> steady-[0-9a-f]{10}</span></a>', page)
 
 
 def test_pages_say_which_store_they_show(nights: Nights, serving: Any):

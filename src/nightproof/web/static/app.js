@@ -26,6 +26,19 @@
     for (const one of root.querySelectorAll(".scroll")) one.tabIndex = one.scrollWidth > one.clientWidth || one.scrollHeight > one.clientHeight ? 0 : -1;
   }
 
+  // What leads somewhere is known by where: news must not make another button of one that
+  // somebody is about to press.
+  function mark(root) {
+    const times = new Map();
+    for (const one of root.querySelectorAll("#main :is(tr, li, a.button)")) {
+      const to = (one.matches("a") ? one : one.querySelector("a[href]"))?.getAttribute("href");
+      if (!to || (one.id && !one.id.startsWith("to:"))) continue;
+      const name = `to:${one.tagName}:${to}`, before = times.get(name) ?? 0;
+      one.id = before ? `${name}:${before}` : name;
+      times.set(name, before + 1);
+    }
+  }
+
   const colour = (name) => getComputedStyle(body).getPropertyValue(`--${name}`).trim();
   const drawn = new WeakMap();
 
@@ -188,7 +201,9 @@
       const text = await answer.text();
       if (answer.ok || answer.status === 404) {
         if (busy()) return more = true;
+        const at = document.activeElement;
         await htmx.swap({ text, sourceElement: main(), target: "#main", select: "#main", swap: "outerMorph" });
+        if (!at.isConnected) main().focus({ preventScroll: true });
         draw(true);
         document.dispatchEvent(new CustomEvent("np:shown"));
         if (source?.readyState === EventSource.OPEN) say("", "live");
@@ -231,9 +246,12 @@
   addEventListener("pageshow", (event) => { if (event.persisted) { refresh(); listen(); } });
 
   // What scripts have added to the page stays where the page is changed.
-  document.addEventListener("htmx:before:swap", (event) => event.detail.tasks.forEach((task) => localise(task.fragment)));
+  document.addEventListener("htmx:before:swap", (event) => {
+    mark(main());
+    for (const task of event.detail.tasks) { localise(task.fragment); mark(task.fragment); }
+  });
   htmx.registerExtension("nightproof", { htmx_before_morph_attr: (element, { attrName }) =>
-    !((element.tagName === "DETAILS" && attrName === "open") || (element.tagName === "CANVAS" && ["width", "height", "title", "class"].includes(attrName)) || (attrName === "tabindex" && element.className === "scroll")) });
+    !((element.tagName === "DETAILS" && attrName === "open") || (element.tagName === "CANVAS" && ["width", "height", "title", "class"].includes(attrName)) || (attrName === "tabindex" && (element.className === "scroll" || element.classList.contains("cell")))) });
 
   // Nights without a schedule are dated in the zone of whoever looks.
   document.cookie = `tz=${Intl.DateTimeFormat().resolvedOptions().timeZone}; path=/; samesite=strict; max-age=31536000`;
