@@ -1,0 +1,77 @@
+"""Somebody who acts makes mistakes: what comes back says which field is meant, and is kept."""
+
+import re
+from typing import Any
+
+import pytest
+from web_house import command
+
+
+def fields(page: str) -> dict[str, str]:
+    """The attributes of each field of the form, by name; of a choice those of its first."""
+    found: dict[str, str] = {}
+    for tag in re.findall(r"<(?:input|select|textarea)[^>]*>", page.partition("<main")[2]):
+        name = re.search(r' name="(\w+)"', tag)
+        if name and 'type="hidden"' not in tag:
+            found.setdefault(name[1], tag)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("what", "query", "given", "wrong"),
+    [
+        ("signal", {"run": "parked"}, {"name": "go", "payload": "{"}, "payload"),
+        ("signal", {"run": "parked"}, {"name": "", "payload": '"x"'}, "name"),
+        ("resolve", {"run": "held", "effect": "doubt/x"}, {}, "decision"),
+        (
+            "resolve",
+            {"run": "held", "effect": "doubt/x"},
+            {"decision": "happened", "result": "sent"},
+            "result",
+        ),
+    ],
+)
+def test_the_field_that_is_wrong_is_named(
+    visitor: Any, runs: dict[str, str], what: str, query: Any, given: Any, wrong: str
+):
+    """Its tag says so and where it is said why; the title says so before all else."""
+    asked = {**query, "run": runs[query["run"]]}
+    form = visitor.form(f"/act/{what}?" + "&".join(f"{k}={v}" for k, v in asked.items()))
+    for name, tag in fields(visitor.page).items():
+        assert "aria-invalid" not in tag, name
+    assert "<title>Error" not in visitor.page
+    answer = visitor.post(what, {**form, **given})
+    assert answer.status_code == 422
+    assert answer.text.count('id="wrong"') == 1
+    assert "<title>Error: " in answer.text
+    found = fields(answer.text)
+    said = {name for name, tag in found.items() if 'aria-invalid="true"' in tag}
+    assert said == {wrong}
+    assert 'aria-describedby="wrong" autofocus' in found[wrong]
+    assert visitor.trail() == []
+
+
+def test_days_of_a_backfill_that_are_none(visitor: Any, own_house: Any):
+    """The schedule that was chosen stays chosen; the first day is asked for again."""
+    command(own_house.folder, "serve", "jobs.py", "--once")
+    form = visitor.form("/act/backfill")
+    name = re.findall(r'<option value="([^"]+)"', visitor.page)[-1]
+    answer = visitor.post("backfill", {**form, "schedule": name, "from": "tomorrow", "to": ""})
+    assert answer.status_code == 422
+    assert "Give both days" in answer.text
+    assert f'<option value="{name}" selected>' in answer.text
+    assert 'aria-invalid="true"' in fields(answer.text)["from"]
+    assert all(" required" in tag for tag in fields(answer.text).values())
+
+
+def test_what_makes_no_sense_any_more_says_so_in_the_title(visitor: Any, runs: dict[str, str]):
+    """Two people decide the same: the second one hears that it is decided, and nothing is done."""
+    path = f"/act/resolve?run={runs['held']}&effect=doubt/x"
+    first, second = visitor.form(path), visitor.form(path)
+    told = visitor.came(visitor.post("resolve", {**first, "decision": "retry"}))
+    assert told["state"] == "done"
+    late = visitor.post("resolve", {**second, "decision": "happened", "result": '"sent"'})
+    assert late.status_code == 409
+    assert "<title>Refused: " in late.text
+    assert "there is nothing to decide" in late.text
+    assert len(visitor.trail()) == 1
