@@ -124,7 +124,7 @@ async def open_run(reader: Reader, name: str) -> RunRow:
     if found is None:
         raise NotFound(
             f"there is no run '{name}' in {redacted(reader.url)}",
-            "`nightproof runs` lists the runs.",
+            "`nightproof runs` lists the runs; old ones are gone once `nightproof gc` removed them.",
         )
     return found
 
