@@ -75,3 +75,16 @@ def test_what_makes_no_sense_any_more_says_so_in_the_title(visitor: Any, runs: d
     assert "<title>Refused: " in late.text
     assert "there is nothing to decide" in late.text
     assert len(visitor.trail()) == 1
+
+
+def test_a_form_of_before_a_restart_leads_to_a_new_one(visitor: Any, runs: dict[str, str]):
+    """It does nothing; a link opens the same form, and what was typed is in no address."""
+    form = visitor.form(f"/act/signal?run={runs['parked']}&name=go")
+    answer = visitor.post("signal", {**form, "csrf": "old", "name": "go", "payload": '"typed"'})
+    assert answer.status_code == 403
+    assert "no longer valid" in answer.text
+    [link] = re.findall(r'href="([^"]+)">Open the form again', answer.text)
+    assert "typed" not in link
+    visitor.form(link.replace("&amp;", "&"))
+    assert 'name="name" value="go"' in visitor.page
+    assert visitor.trail() == []
