@@ -7,7 +7,10 @@ import os
 from collections.abc import Callable
 from typing import Any, Literal
 
+import pytest
+
 from nightproof import Contract, effect, job, now, sleep, step, wait_for
+from nightproof.engines.temporal.worker import build_of
 
 Diary = Callable[[], list[str]]
 
@@ -119,10 +122,30 @@ def test_a_signal(world: Any) -> None:
         async with world, world.worker(listening):
             begun = await world.begin(listening, Night())
             row = await world.parked(listening, Night())
-            assert row.waiting == "signal 'more'"
+            assert row.waiting == "signal 'more' (a whole number)"
             await world.journal.send(row.id, "more", b"4")
             await world.poke(row)
             outcome = await world.end(begun, listening)
             assert outcome.value == 7
+
+    asyncio.run(main())
+
+
+def test_a_worker_says_what_it_was_built_of(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same of the same jobs; nobody reads every loaded module for it."""
+
+    def read(**_: Any) -> str:
+        raise AssertionError("all of the code was read")
+
+    async def main() -> None:
+        monkeypatch.setattr("temporalio.worker._worker.load_default_build_id", read)
+        async with world, world.worker(three):
+            begun = await world.begin(three, Night())
+            await world.end(begun, three)
+        history = await begun.handle.fetch_history()
+        done = [one.workflow_task_completed_event_attributes for one in history.events]
+        builds = {one.worker_version.build_id for one in done} - {""}
+        assert builds == {build_of({"three": three})}
+        assert build_of({"three": three}) != build_of({"listening": listening})
 
     asyncio.run(main())
