@@ -8,6 +8,7 @@ which has ended. It ends with its stdin, and takes all that are left with it.
 from __future__ import annotations
 
 import ctypes
+import gc
 import json
 import os
 import select
@@ -20,7 +21,11 @@ from pathlib import Path
 from typing import Any
 
 PR_SET_PDEATHSIG = 1
-RUNS = ("nightproof.app", "nightproof.cli.commands", "nightproof.cli.running")
+RUNS = (
+    "nightproof.app", "nightproof.cli.commands", "nightproof.cli.running",
+    "nightproof.stores.sqlite", "nightproof.stores.postgres", "nightproof.stores.files",
+    "nightproof.engines.embedded", "nightproof.provenance.snapshot",
+)  # fmt: skip
 WORKS = (*RUNS, "nightproof.cli.working", "nightproof.engines.temporal.worker")
 """What costs time to import, and starts no thread: for runs, and for workers."""
 
@@ -85,6 +90,8 @@ def _serve() -> None:
 
     for name in sys.argv[1:]:
         importlib.import_module(name)
+    gc.collect()
+    gc.freeze()  # what a collection does not look at is not copied into every fork either
     children: set[int] = set()
     waiting = b""
     while True:
