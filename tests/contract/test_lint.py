@@ -124,6 +124,14 @@ def test_what_is_fine(document: dict[str, Any]) -> None:
         ({"uri": "file:x", "sha256": 7}, "sha256", "dataset-hash", "not a sha256"),
         ({"uri": "x.zip", "sha256": HASH}, "uri", "dataset-uri", "write file:relative/path"),
         ({"uri": "http://a.org/x", "sha256": HASH}, "uri", "dataset-uri", "write https://"),
+        (
+            {"uri": "https://h/x?auth=hunter2hush", "sha256": HASH},
+            "uri", "secret", "name it (file:",
+        ),
+        (
+            {"fx": {"uri": "https://hunter2hunter2hunter2@h/x", "sha256": HASH}},
+            "fx.uri", "secret", "fetched without credentials",
+        ),
         ({"uri": "ftp://a.org/x", "sha256": HASH}, "uri", "dataset-uri", "use file: or https:"),
         ({"uri": "file://nas/x", "sha256": HASH}, "uri", "dataset-uri", "the host 'nas'"),
         ({"uri": "https:///x", "sha256": HASH}, "uri", "dataset-uri", "not a valid address"),

@@ -9,11 +9,12 @@ from typing import Any
 
 from nightproof import app
 from nightproof.cli.session import Session, complain, emit, note
-from nightproof.cli.table import local, painted, rows
+from nightproof.cli.table import local, out, painted, rows
 from nightproof.errors import ConfigError, NightproofError, UsageError
 from nightproof.model import clock
 from nightproof.observe import Incident, Watcher, rules, sinks
 from nightproof.observe.textfile import write
+from nightproof.views.documents import plain
 
 _EXAMPLE = 'Write [tool.nightproof.alerts] and below it slack = "env:SLACK_WEBHOOK_URL".'
 
@@ -24,7 +25,7 @@ def show(session: Session, days: int) -> int:
     since = clock.now_ms() - days * 86_400_000
     found = [Incident.of(row) for row in asyncio.run(reader.incidents(since))]
     if session.json:
-        emit({"incidents": [one.document() for one in found]})
+        emit(plain({"incidents": [one.document() for one in found]}))
     elif not found:
         note("nothing is wrong, as far as a watcher has looked")
     else:
@@ -33,7 +34,7 @@ def show(session: Session, days: int) -> int:
              local(one.opened.isoformat()), one.kind, one.job or "-", one.note]
             for one in found
         ]  # fmt: skip
-        print("\n".join(rows(["", "since", "kind", "job", "what"], body)))
+        out("\n".join(rows(["", "since", "kind", "job", "what"], body)))
     return int(any(one.cleared is None for one in found))
 
 
@@ -52,10 +53,10 @@ def check(session: Session) -> int:
 
     told = asyncio.run(look())
     if session.json:
-        emit({"told": [one.document() for one in told], "problems": watcher.problems})
+        emit(plain({"told": [one.document() for one in told], "problems": watcher.problems}))
     else:
         for one in told:
-            print(one)
+            out(str(one))
     for problem in watcher.problems:
         complain(NightproofError(problem))
     return int(bool(watcher.problems))
@@ -81,9 +82,9 @@ def test(session: Session) -> int:
         results.append({"sink": sink.name, "ok": not error, "error": error or None})
         if not session.json:
             shown = painted("ok") if not error else painted("problem", "failed")
-            print(f"{sink.name}  {shown}" + (f"  {error}" if error else ""))
+            out(f"{sink.name}  {shown}" + (f"  {error}" if error else ""))
     if session.json:
-        emit({"sinks": results})
+        emit(plain({"sinks": results}))
     return int(not all(one["ok"] for one in results))
 
 
@@ -93,7 +94,7 @@ def metrics(session: Session, textfile: Path | None) -> int:
     reader = app.open_reader(settings)
     text = asyncio.run(Watcher(settings, []).metrics(reader))
     if textfile is None:
-        print(text, end="")
+        out(text, end="")
     else:
         write(textfile, text)
     return 0
@@ -103,7 +104,7 @@ def shipped(output: Path | None) -> int:
     """The alert rules for Prometheus that belong to the metrics."""
     text = rules()
     if output is None:
-        print(text, end="")
+        out(text, end="")
         return 0
     try:
         output.write_text(text, encoding="utf-8")

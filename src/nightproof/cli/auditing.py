@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from nightproof.cli.reading import opened
 from nightproof.cli.session import Session, emit, note
-from nightproof.cli.table import local, rows
+from nightproof.cli.table import local, out, rows
 from nightproof.views import audit as trail
 from nightproof.views.documents import plain
 
@@ -28,7 +28,7 @@ def audit(session: Session, name: str | None, limit: int, before: int | None) ->
         note("nobody has done anything yet")
         return 0
     body = [_line(one) for one in found.acts]
-    print("\n".join(rows(["AT", "WHO", "ACT", "RUN", "OUTCOME"], body)))
+    out("\n".join(rows(["AT", "WHO", "ACT", "RUN", "OUTCOME"], body)))
     if found.next is not None:
         note(f"--before {found.next} shows what was before")
     return 0

@@ -16,6 +16,7 @@ from nightproof.errors import UsageError
 from nightproof.journal.protocol import Journal
 from nightproof.model import clock
 from nightproof.serving.children import Children, Ended
+from nightproof.views.documents import plain
 
 T = TypeVar("T")
 _MOST = 10_000
@@ -46,7 +47,7 @@ def backfill(
     )))  # fmt: skip
     ends, stopped = asyncio.run(_each(session, target, one, fires, parallel))
     if session.json:
-        emit({"schedule": one.plan.name, "runs": [_document(end) for end in ends]})
+        emit(plain({"schedule": one.plan.name, "runs": [_document(end) for end in ends]}))
     failed = [end for end in ends if end.code != 0]
     left = len(fires) - len(ends)
     told = f"{len(ends) - len(failed)} of {len(fires)} done"

@@ -16,7 +16,7 @@ from nightproof.cli.reading import opened
 from nightproof.cli.replicating import another, unfinished
 from nightproof.cli.reproducing import words
 from nightproof.cli.session import Session, complain, emit, note
-from nightproof.cli.table import duration, painted
+from nightproof.cli.table import duration, out, painted
 from nightproof.config import Settings, redacted
 from nightproof.drift.compare import compare
 from nightproof.errors import ConfigError, Interrupted, NightproofError, NotFound
@@ -85,12 +85,12 @@ def canary(session: Session, at_once: bool) -> int:
         for one in _each(session, settings, plan):
             found.append(one)
             if not session.json:
-                print(_line(one), flush=True)
+                out(_line(one), flush=True)
     except (Interrupted, KeyboardInterrupt):
         stopped = True
         complain(Interrupted("interrupted", "`nightproof canary --now` goes on."))
     if session.json:
-        emit({"night": f"{begun:%Y-%m-%d}", "canaries": [one.document() for one in found]})
+        emit(plain({"night": f"{begun:%Y-%m-%d}", "canaries": [one.document() for one in found]}))
     return signals.TEMPFAIL if stopped and _code(found) == 0 else _code(found)
 
 

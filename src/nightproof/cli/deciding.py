@@ -10,6 +10,7 @@ from typing import TypeVar
 from nightproof import app
 from nightproof.cli.recording import audited, dashed
 from nightproof.cli.session import Session, emit
+from nightproof.cli.table import out
 from nightproof.errors import NotFound, UsageError
 from nightproof.journal.protocol import Journal
 from nightproof.journal.records import EffectRow, RunFilter, RunRow
@@ -61,11 +62,11 @@ def cancel(session: Session, name: str) -> int:
     if session.json:
         emit({"run": run, "status": status, "requested": True})
     elif done:
-        print(f"{run}  cancelled")
+        out(f"{run}  cancelled")
     elif owner == "Temporal":
-        print(f"{run}  asked Temporal to cancel: the first worker that takes it up ends it")
+        out(f"{run}  asked Temporal to cancel: the first worker that takes it up ends it")
     else:
-        print(f"{run}  asked {owner} to cancel: `nightproof watch {run}`")
+        out(f"{run}  asked {owner} to cancel: `nightproof watch {run}`")
     return 0
 
 
@@ -132,7 +133,7 @@ def resolve(
         emit({"run": row.name, "effect": found.name, "key": found.key, "state": decision})
         return 0
     next_ = "watch" if row.owner is not None and row.owner.is_workflow else "resume"
-    print(f"effect '{found.name}' [{found.key}] {_says(happened)}: `nightproof {next_} {row.name}`")
+    out(f"effect '{found.name}' [{found.key}] {_says(happened)}: `nightproof {next_} {row.name}`")
     return 0
 
 
@@ -176,13 +177,13 @@ def signal(session: Session, name: str, what: str, payload: str) -> int:
         emit({"run": row.name, "signal": what, "status": str(row.status), "expects": found})
         return 0
     if row.status is RunStatus.RUNNING or (row.owner is not None and row.owner.is_workflow):
-        print(f"{row.name}  signal '{what}' sent")
+        out(f"{row.name}  signal '{what}' sent")
     else:
-        print(f"{row.name}  signal '{what}' is kept: `nightproof resume {row.name}` takes it")
+        out(f"{row.name}  signal '{what}' is kept: `nightproof resume {row.name}` takes it")
     if known.get(what):
-        print(f"the run expects: {known[what]}; what does not fit is put aside, and it waits on")
+        out(f"the run expects: {known[what]}; what does not fit is put aside, and it waits on")
     elif known and what not in known:
-        print(f"the run does not wait for '{what}' now: it waits for {', '.join(known)}")
+        out(f"the run does not wait for '{what}' now: it waits for {', '.join(known)}")
     return 0
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from nightproof import app
 from nightproof.cli import store_check
 from nightproof.cli.session import Session, emit
-from nightproof.cli.table import painted, rows
+from nightproof.cli.table import out, painted, rows
 from nightproof.config import Settings, redacted
 from nightproof.errors import ConfigError, NightproofError, NotFound
 from nightproof.journal.lease import Possession, possession
@@ -22,6 +22,7 @@ from nightproof.journal.protocol import Journal
 from nightproof.journal.records import RunFilter
 from nightproof.model import clock, identity
 from nightproof.model.states import EffectState, RunStatus
+from nightproof.views.documents import plain
 
 LOW_BYTES = 200 * 1024 * 1024
 DAY_MS = 86_400_000
@@ -60,10 +61,10 @@ def doctor(session: Session, engine_url: str | None = None) -> int:
     healthy = all(one.state != "problem" for one in found)
     if session.json:
         lines = [{"what": one.what, "state": one.state, "text": one.text} for one in found]
-        emit({"healthy": healthy, "store": redacted(settings.store), "findings": lines})
+        emit(plain({"healthy": healthy, "store": redacted(settings.store), "findings": lines}))
     else:
         for one in found:
-            print(f"{painted(one.state, one.state.ljust(8))} {one.what.ljust(9)} {one.text}")
+            out(f"{painted(one.state, one.state.ljust(8))} {one.what.ljust(9)} {one.text}")
     return 0 if healthy else 1
 
 
@@ -169,12 +170,12 @@ def salvage(session: Session, new: Path) -> int:
     settings = session.settings()
     found = app.salvage(settings, new)
     if session.json:
-        emit({"new": str(new), "copied": found.copied, "lost": found.lost})
+        emit(plain({"new": str(new), "copied": found.copied, "lost": found.lost}))
     else:
-        print("\n".join(rows(["TABLE", "ROWS"], [[k, str(v)] for k, v in found.copied.items()])))
+        out("\n".join(rows(["TABLE", "ROWS"], [[k, str(v)] for k, v in found.copied.items()])))
         for line in found.lost[:50]:
-            print(f"{painted('problem', 'lost')}  {line}")
+            out(f"{painted('problem', 'lost')}  {line}")
         if len(found.lost) > 50:
-            print(f"… and {len(found.lost) - 50} more: --json shows them")
-        print(f"wrote {new}. Put it in the place of the damaged journal; what was lost runs again.")
+            out(f"… and {len(found.lost) - 50} more: --json shows them")
+        out(f"wrote {new}. Put it in the place of the damaged journal; what was lost runs again.")
     return 1 if found.lost else 0

@@ -9,6 +9,7 @@ from nightproof.cli import targets
 from nightproof.cli.drift_text import told
 from nightproof.cli.reading import opened
 from nightproof.cli.session import Session, emit
+from nightproof.cli.table import out
 from nightproof.drift.normalise import FUNCTION, Normaliser, normalisers
 from nightproof.errors import NightproofError, UsageError
 from nightproof.journal.protocol import Reader
@@ -36,7 +37,7 @@ def diff(session: Session, a: str, b: str) -> int:
     if session.json:
         emit(plain(found.document()))
     else:
-        print("\n".join(told(found.comparison, found.judgement)))
+        out("\n".join(told(found.comparison, found.judgement)))
     return DRIFT if found.comparison.drift else 0
 
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from nightproof import app
 from nightproof.cli.reading import opened
 from nightproof.cli.session import Session, emit, note
-from nightproof.cli.table import rows
+from nightproof.cli.table import out, rows
 from nightproof.errors import UsageError
 from nightproof.provenance.snapshot import (
     IMPORTED,
@@ -58,12 +58,12 @@ def show(session: Session, run: str | None, verify: bool = False) -> int:
         emit(plain(documents.environment_of(name, found, side.workers)))
         return DIFFERS if edits else 0
     for part, items in _parts(found).items():
-        print(f"{part}  {found.digests[part]}")
+        out(f"{part}  {found.digests[part]}")
         for item, value in sorted(items.items()):
-            print(f"  {item}  {value}")
+            out(f"  {item}  {value}")
     for worker, its in side.workers.items():
         same = "the same" if its.strict == found.digests["strict"] else "another"
-        print(f"worker  {worker}: {same}  {its.strict}")
+        out(f"worker  {worker}: {same}  {its.strict}")
     if verify:
         hashed = found.host["installed/verified"]
         told = f"{len(edits)} edited" if edits else "all as they were installed"
@@ -105,9 +105,9 @@ def _print(sides: list[Side], parts: Mapping[Part, list[Difference]]) -> None:
         for one in found
     ]
     if body:
-        print("\n".join(rows(["PART", "ITEM", sides[0].name, sides[1].name], body)))
+        out("\n".join(rows(["PART", "ITEM", sides[0].name, sides[1].name], body)))
     if not parts["strict"]:
-        print("the strict environments are the same")
+        out("the strict environments are the same")
 
 
 def _parts(found: Snapshot) -> dict[str, dict[str, str]]:

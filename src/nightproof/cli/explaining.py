@@ -15,6 +15,7 @@ from nightproof.cli.drift_text import told
 from nightproof.cli.drifting import DRIFT, declared
 from nightproof.cli.reading import opened
 from nightproof.cli.session import Session, emit, note, terminal
+from nightproof.cli.table import out
 from nightproof.cli.table import rows as table
 from nightproof.config import Settings
 from nightproof.drift.factors import Facts, facts, goal_needs_effects
@@ -71,7 +72,7 @@ def explain(session: Session, a: str, b: str, options: Options) -> int:
         emit(document)
     else:
         lines = told(view.comparison, view.judgement, explained=bool(found.experiments))
-        print("\n".join([*lines, *_told(found)]))
+        out("\n".join([*lines, *_told(found)]))
     return DRIFT if view.comparison.drift else 0
 
 

@@ -6,7 +6,7 @@ import asyncio
 
 from nightproof import app
 from nightproof.cli.session import Session, emit
-from nightproof.cli.table import local, painted, rows
+from nightproof.cli.table import local, out, painted, rows
 from nightproof.views import documents
 from nightproof.views.documents import plain
 
@@ -19,19 +19,19 @@ def quotas(session: Session) -> int:
         emit(plain(document))
         return 0
     if not document.quotas:
-        print("No job has used a quota yet.")
+        out("No job has used a quota yet.")
         return 0
     for one in document.quotas:
         state = f"  {painted('parked')} until {local(one.parked)}" if one.parked else ""
-        print(f"{one.name}{state}")
+        out(f"{one.name}{state}")
         if one.reason:
-            print(f"  {one.reason}")
+            out(f"  {one.reason}")
         body = [
             ["", use.what, use.sharer or "(all others)" if one.spec.shares else "",
              f"{use.used:g} of {use.cap:g}", f"frees {local(use.frees)}" if use.frees else ""]
             for use in one.uses
         ]  # fmt: skip
-        print("\n".join(rows(["", "what", "share", "used", ""], body)))
+        out("\n".join(rows(["", "what", "share", "used", ""], body)))
         for wait in one.waits:
-            print(f"  {wait.run} waits until {local(wait.until)}")
+            out(f"  {wait.run} waits until {local(wait.until)}")
     return 0

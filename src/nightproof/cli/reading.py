@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from nightproof import app, views
 from nightproof.cli.session import Session, emit, note
-from nightproof.cli.table import duration, local, painted, rows
+from nightproof.cli.table import duration, local, out, painted, rows
+from nightproof.contract.secrets import hidden
 from nightproof.errors import NotFound, UsageError
 from nightproof.journal.protocol import Reader
 from nightproof.journal.records import RunFilter
@@ -72,7 +73,7 @@ def runs(
             [run.run, status_of(run), local(run.created), duration(run.took), _remark(run)]
             for run in found.runs
         ]
-        print("\n".join(rows(["RUN", "STATUS", "STARTED", "TOOK", ""], body)))
+        out("\n".join(rows(["RUN", "STATUS", "STARTED", "TOOK", ""], body)))
         if found.next is not None:
             note(f"more: --before {found.next}")
     return 0
@@ -120,7 +121,7 @@ def show(session: Session, name: str) -> int:
     if session.json:
         emit(plain(found))
     else:
-        print("\n".join(told(found, found.watch)))
+        out("\n".join(told(found, found.watch)))
     return 0
 
 
@@ -148,7 +149,7 @@ def told(found: RunSummary, doing: WatchView | None = None) -> list[str]:
     if found.error is not None:
         lines.append(f"  error     {run.error}")
     if found.result is not None:
-        text = json.dumps(found.result, ensure_ascii=False)
+        text = json.dumps(hidden(found.result), ensure_ascii=False)
         lines.append(f"  result    {text if len(text) <= 600 else text[:599] + '…'}")
     elif found.result_blob:
         lines.append(f"  result    in blob {found.result_blob}")
@@ -243,7 +244,7 @@ def steps(
         for one in page.steps
     ]
     if body:
-        print("\n".join(rows(["SEQ", "STEP", "KEY", "STATE", "TOOK", "INPUTS → OUTPUT"], body)))
+        out("\n".join(rows(["SEQ", "STEP", "KEY", "STATE", "TOOK", "INPUTS → OUTPUT"], body)))
     if page.next is not None:
         note(f"more: nightproof steps {page.run} --after {page.next}")
     return 0
@@ -252,7 +253,7 @@ def steps(
 def _shown(one: ItemView) -> str:
     if one.error:
         return one.error
-    inputs = "" if one.inputs is None else json.dumps(one.inputs, ensure_ascii=False)
+    inputs = "" if one.inputs is None else json.dumps(hidden(one.inputs), ensure_ascii=False)
     if len(inputs) > INPUTS_SHOWN:
         inputs = inputs[: INPUTS_SHOWN - 1] + "…"
     return f"{inputs} → {one.output or ('blob ' + one.blob[:19] if one.blob else '-')}"
@@ -273,5 +274,5 @@ def logs(session: Session, name: str, with_steps: bool, limit: int) -> int:
     if found.earlier:
         note(f"{found.earlier} earlier lines: --limit shows more")
     for line in found.log:
-        print(f"{local(line.at)}  {painted(line.kind)}  {line.text}")
+        out(f"{local(line.at)}  {painted(line.kind)}  {line.text}")
     return 0

@@ -7,7 +7,7 @@ import asyncio
 from nightproof import app
 from nightproof.cli.reading import opened
 from nightproof.cli.session import Session, emit, note
-from nightproof.cli.table import rows
+from nightproof.cli.table import out, rows
 from nightproof.views import documents, open_run
 from nightproof.views.documents import plain
 from nightproof.views.witness import ReadView, WitnessView
@@ -31,14 +31,14 @@ def reads(session: Session, run: str, every: bool) -> int:
     shown = found.reads
     if shown:
         body = _body(shown[:ROWS])
-        print("\n".join(rows(["WHAT", "NAME", "FOR", "CONTENT", "DECLARED BY"], body)))
+        out("\n".join(rows(["WHAT", "NAME", "FOR", "CONTENT", "DECLARED BY"], body)))
         if len(shown) > ROWS:
             note(f"{len(shown) - ROWS} more: --json lists them all")
         _ways(found, shown)
     levels = ", ".join(dict.fromkeys(found.levels.values()))
     count = found.undeclared
     things = f"{count} thing{'s' if count > 1 else ''} that nothing declares" if count else ""
-    print(f"{found.run} read {things or 'nothing undeclared'}, as far as level {levels} sees")
+    out(f"{found.run} read {things or 'nothing undeclared'}, as far as level {levels} sees")
     if every:
         for sentence in found.blind:
             note(f"level {levels}: {sentence}")
@@ -70,9 +70,9 @@ def _ways(found: WitnessView, shown: list[ReadView]) -> None:
     """What to write."""
     datasets = [one.dataset for one in shown if one.dataset]
     if datasets and len(datasets) <= DATASETS:
-        print("\nto declare files in the contract, as a Dataset:")
-        print("\n".join(f"  {dataset}" for dataset in dict.fromkeys(datasets)))
+        out("\nto declare files in the contract, as a Dataset:")
+        out("\n".join(f"  {dataset}" for dataset in dict.fromkeys(datasets)))
     if found.settings:
-        print("\nto declare all of it in nightproof.toml:")
-        print("\n".join(f"  {line}" for line in found.settings))
+        out("\nto declare all of it in nightproof.toml:")
+        out("\n".join(f"  {line}" for line in found.settings))
     print()

@@ -12,6 +12,7 @@ from nightproof.cli.drifting import DRIFT, declared
 from nightproof.cli.reading import opened
 from nightproof.cli.replicating import another, unfinished
 from nightproof.cli.session import Session, complain, emit, note
+from nightproof.cli.table import out
 from nightproof.cli.table import rows as table
 from nightproof.drift.compare import compare
 from nightproof.errors import Interrupted, UsageError
@@ -90,7 +91,7 @@ def budget(session: Session, job: str, latest: bool) -> int:
         emit(plain(made))
     else:
         extra = {"scope": made.scope, "leftOut": made.left_out}
-        print("\n".join(_told(job, extra, made.replicates, rules, made.agreement)))
+        out("\n".join(_told(job, extra, made.replicates, rules, made.agreement)))
     return DRIFT if any(not one.equal for one in found.replicates) else 0
 
 
@@ -106,7 +107,7 @@ def _report(
         told = {"job": job, **extra, "normalisers": rules}
         emit({**told, "replicates": plain(list(found)), "agreement": plain(agreed)})
         return
-    print("\n".join(_told(job, extra, found, rules, agreed)))
+    out("\n".join(_told(job, extra, found, rules, agreed)))
 
 
 def _told(

@@ -11,13 +11,14 @@ from typing import Any, NamedTuple
 from nightproof import app
 from nightproof.cli import targets
 from nightproof.cli.session import Session, emit
-from nightproof.cli.table import painted, rows
+from nightproof.cli.table import out, painted, rows
 from nightproof.cli.targets import Target
 from nightproof.durable.schedule import Schedule
 from nightproof.errors import NotFound, UsageError
 from nightproof.journal.protocol import Reader
 from nightproof.model import clock
 from nightproof.serving.plan import Planned, plan
+from nightproof.views.documents import plain
 
 _LOOK_BACK = timedelta(days=40)
 
@@ -99,7 +100,7 @@ def show(
         documents = [_document(one.plan, lasts.get(one.plan.name), now, count) for one in found]
         if there is not None:
             documents = [{**one, "deployed": there.get(one["schedule"])} for one in documents]
-        emit({"schedules": documents})
+        emit(plain({"schedules": documents}))
         return 0
     _print(found, lasts, there, now, count)
     return 0
@@ -124,7 +125,7 @@ def _print(
         head.insert(2, "TEMPORAL")
         for line in body:
             line.insert(2, _there(there.get(line[0])) if line[0] else "")
-    print("\n".join(rows(head, body)))
+    out("\n".join(rows(head, body)))
 
 
 def _there(known: dict[str, Any] | None) -> str:

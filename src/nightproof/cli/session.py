@@ -74,14 +74,16 @@ def origin() -> Path:
 
 def complain(error: NightproofError) -> None:
     """One error as a message on stderr."""
-    print(f"nightproof: {error.message}", file=sys.stderr)
+    note(f"nightproof: {error.message}")
     for line in error.hint.splitlines():
-        print(f"  {line}", file=sys.stderr)
+        note(f"  {line}")
 
 
 def note(text: str) -> None:
-    """A remark that is not the answer: on stderr."""
-    print(text, file=sys.stderr)
+    """A remark that is not the answer: on stderr; it may be about what somebody wrote."""
+    from nightproof.views.legible import legible  # a run that goes well has nothing to remark
+
+    print(legible(text), file=sys.stderr)
 
 
 def emit(document: Any, to: TextIO | None = None) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import sys
 from collections.abc import Sequence
 from datetime import datetime
 
 from nightproof.cli.session import colours, terminal
+from nightproof.views.legible import legible
 
 COLOURS = {
     "completed": "32",
@@ -26,6 +28,8 @@ COLOURS = {
     "cancelled": "35",
 }
 
+_OURS = re.compile(r"(\x1b\[(?:0|3[0-9])m)")
+
 
 def painted(word: str, shown: str | None = None) -> str:
     """A status in its colour, on a terminal."""
@@ -34,9 +38,20 @@ def painted(word: str, shown: str | None = None) -> str:
     return f"\x1b[{code}m{text}\x1b[0m" if code and colours(sys.stdout) else text
 
 
+def out(text: str, *, end: str = "\n", flush: bool = False) -> None:
+    """Print what was recorded: without secrets, and without codes for a terminal but colours."""
+    print(_shown(text), end=end, flush=flush)
+
+
+def _shown(text: str) -> str:
+    parts = _OURS.split(text)
+    return "".join(one if _OURS.fullmatch(one) else legible(one) for one in parts)
+
+
 def rows(head: Sequence[str], body: Sequence[Sequence[str]]) -> list[str]:
     """Aligned columns; on a terminal the last one is cut at the edge."""
-    table = [list(head), *(list(row) for row in body)]
+    # Half a secret is not recognised: before the last one is cut.
+    table = [list(head), *([_shown(cell) for cell in row] for row in body)]
     widths = [max(len(row[at]) for row in table) for at in range(len(head))]
     edge = shutil.get_terminal_size().columns if terminal(sys.stdout) else 100_000
     lines = []

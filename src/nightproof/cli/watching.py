@@ -10,7 +10,7 @@ from nightproof import views
 from nightproof.cli.outcome import exit_code
 from nightproof.cli.reading import opened, status_of, told
 from nightproof.cli.session import Session, emit, note, terminal
-from nightproof.cli.table import local, painted
+from nightproof.cli.table import local, out, painted
 from nightproof.errors import Interrupted, NightproofError, RunFailed, RunParked
 from nightproof.journal.protocol import Reader
 from nightproof.journal.records import RunRow
@@ -52,7 +52,7 @@ def watch(session: Session, name: str, interval: float) -> int:
     if session.json:
         emit(plain(summary))
     else:
-        print("\n".join(told(summary)))
+        out("\n".join(told(summary)))
     return exit_code(_error(summary.run))
 
 
@@ -119,5 +119,5 @@ async def count(reader: Reader, row: RunRow, state: State, before: dict[str, int
 async def _print_new(reader: Reader, row: RunRow, printed: int) -> int:
     lines = await views.timeline(reader, row)
     for line in lines[printed:]:
-        print(f"{local(line.at)}  {painted(line.kind)}  {line.text}", flush=True)
+        out(f"{local(line.at)}  {painted(line.kind)}  {line.text}", flush=True)
     return max(printed, len(lines))

@@ -36,6 +36,11 @@ REMOVAL_HINT = (
     "name at most the variable here (apiKeyEnv)"
 )
 
+OPEN_HINT = (
+    "datasets are fetched without credentials: replace this one at its issuer, download the file "
+    "and name it (file:data/rates.csv), or write an address that needs none"
+)
+
 
 def lint(contract: Contract | Mapping[str, Any]) -> list[Finding]:
     """Everything in `contract` (or its raw JSON) that a run must not depend on.
@@ -188,7 +193,9 @@ def _dataset(value: Mapping[str, Any], path: str, key: str) -> Iterator[Finding]
         elif not isinstance(sha256, str) or not HEX.fullmatch(sha256):
             problem = sha256_fault(sha256) if isinstance(sha256, str) else "this is not a sha256"
             yield Finding(join(path, sha_key), problem, HEX_HINT, "dataset-hash")
-        if wrong := fault(uri):
+        if kind := secret_kind(uri):
+            yield Finding(join(path, uri_key), f"this looks like {kind}", OPEN_HINT, "secret")
+        elif wrong := fault(uri):
             yield Finding(join(path, uri_key), *wrong, "dataset-uri")
     for other, uri in value.items():
         if other not in pairs and isinstance(uri, str) and uri.startswith(("file:", "s3:", "gs:")):

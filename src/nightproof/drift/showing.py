@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from nightproof.contract.secrets import HIDDEN, hidden, redact, secret_field
+
 PATHS = 100
 """So many differing places of a structured value are kept."""
 LINES = 200
@@ -84,7 +86,8 @@ def side_by_side(a: Any, b: Any) -> SideBySide:
             lines = _texts(one, other)
             return SideBySide([Place(path, None, None)], lines.text, lines.more, lines.remark)
         if len(places) < PATHS:
-            places.append(Place(path, *together(_shown(one), _shown(other), WIDTH)))
+            sides = together(_shown(one, path), _shown(other, path), WIDTH)
+            places.append(Place(redact(path), *sides))
         if count > 100_000:
             break
     remark = "" if places else "the same values, written in another order or another way"
@@ -105,10 +108,12 @@ def _walk(a: Any, b: Any, path: str) -> Iterator[tuple[str, Any, Any]]:
         yield path, a, b
 
 
-def _shown(value: Any) -> str | None:
+def _shown(value: Any, path: str) -> str | None:
     if value is _ABSENT:
         return None
-    return json.dumps(value, ensure_ascii=False)
+    if isinstance(value, str) and secret_field(path.rpartition("/")[2], value):
+        return HIDDEN
+    return json.dumps(hidden(value), ensure_ascii=False)
 
 
 def _cut(text: str, width: int, start: int = 0) -> str:
@@ -119,7 +124,9 @@ def _cut(text: str, width: int, start: int = 0) -> str:
 def _texts(a: str, b: str) -> SideBySide:
     from difflib import unified_diff  # only where there is a difference
 
-    one, other = a.splitlines(), b.splitlines()
+    one, other = redact(a).splitlines(), redact(b).splitlines()
+    if one == other and a.splitlines() != b.splitlines():
+        return SideBySide(remark="the lines differ in what is hidden here")
     start = 0
     while start < min(len(one), len(other)) and one[start] == other[start]:
         start += 1

@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass, field
 from typing import Any, Literal, cast
 
+from nightproof.contract.secrets import hidden
 from nightproof.drift.compare import Comparison, Divergence
 from nightproof.drift.record import LAST, MISSING, inputs
 from nightproof.drift.verdict import Judgement
@@ -170,7 +171,7 @@ async def given(reader: Reader, found: Comparison) -> Texts:
     shown: list[str | None] = []
     for record, point in zip((inner.a, inner.b), first.points, strict=True):
         value: Any = MISSING if point is None else await inputs(reader, record.run, point)
-        text = None if value is MISSING else json.dumps(value, ensure_ascii=False)
+        text = None if value is MISSING else json.dumps(hidden(value), ensure_ascii=False)
         long = text is not None and len(text) > INPUTS_SHOWN
         shown.append(f"{text[: INPUTS_SHOWN - 1]}…" if text is not None and long else text)
     return Texts(shown[0], shown[1])

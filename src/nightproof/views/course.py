@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from nightproof.contract.secrets import redact
 from nightproof.journal.listing import EffectFilter, SpanRow
 from nightproof.journal.protocol import Reader
 from nightproof.journal.records import AttemptRow, EffectRow, Entry, RunRow
@@ -184,7 +185,7 @@ async def drawn(
             lanes[step].retries.append(tick)
     bands = _bands(row, attempts, spans, origin)
     effects = [
-        Tick(_since(origin, one.at), iso(one.at), one.name, one.key[:300], one.state)
+        Tick(_since(origin, one.at), iso(one.at), one.name, redact(one.key)[:300], one.state)
         for one in reversed(acts)
     ]
     waiting = Kind.WAIT in there
@@ -280,7 +281,7 @@ def _retries(events: list[Entry]) -> list[tuple[int, str, str]]:
             if isinstance(told, dict):
                 key = f"[{told['key']}] " if told.get("key") else ""
                 text = f"{key}{told.get('message')}"
-                found.append((entry.at, str(told.get("step")), text[:300]))
+                found.append((entry.at, str(told.get("step")), redact(text)[:300]))
     return found
 
 

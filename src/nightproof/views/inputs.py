@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, cast
 
-from nightproof.config import redacted
 from nightproof.contract.named import dependencies
+from nightproof.contract.secrets import redact
 from nightproof.journal.protocol import Reader
 from nightproof.journal.records import RunRow
 from nightproof.views.noted import Noted
@@ -101,7 +101,7 @@ async def inputs(
         size=len(row.contract),
         contract=contract,
         datasets=[
-            DatasetView(one["name"], redacted(one["uri"]), one["digest"]["sha256"])
+            DatasetView(one["name"], redact(one["uri"]), one["digest"]["sha256"])
             for one in named["dataset"]
         ],
         prompts=_prompts(named["prompt"], noted),

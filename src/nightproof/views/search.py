@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
+from nightproof.contract.secrets import hidden
 from nightproof.errors import NotFound
 from nightproof.journal.listing import EffectFilter
 from nightproof.journal.protocol import Reader
@@ -287,7 +288,7 @@ def _fields(row: RunRow, want: _Wanted) -> list[FieldHit]:
     """Where the contract of a run has the value that is looked for."""
     for path, value in _at(parsed(row.contract), want.path, ""):
         if _is(value, want.value):
-            shown = json.dumps(value, ensure_ascii=False)
+            shown = json.dumps(hidden({path: value})[path], ensure_ascii=False)
             return [FieldHit(view(row), path, shown if len(shown) < 200 else shown[:199] + "…")]
     return []
 

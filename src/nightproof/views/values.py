@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Annotated, Any
 
+from nightproof.contract.secrets import redact
 from nightproof.model import clock
 
 PREVIEW = 200
@@ -47,7 +48,9 @@ def preview(data: bytes | None, limit: int = PREVIEW) -> str:
     if not data:
         return ""
     # A character takes at most four bytes; a megabyte is not decoded for its beginning.
-    text = " ".join(data[: limit * 4 + 4].decode("utf-8", "replace").split())
+    begin = data[: limit * 4 + 4].decode("utf-8", "replace")
+    # Half a secret is not recognised: before it is cut.
+    text = " ".join(redact(begin).split())
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 

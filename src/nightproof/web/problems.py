@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from nightproof.errors import NightproofError, NotFound, StoreError, UsageError
+from nightproof.views.legible import legible
 from nightproof.web.api.problems import problem as api_problem
 from nightproof.web.rendering import page
 
@@ -34,6 +35,7 @@ def problem(
     if not message:
         message, hint = _TOLD.get(status, (HTTPStatus(status).phrase.lower(), ""))
     named = {name.replace("_", "-"): value for name, value in headers.items()}
+    message, hint = legible(message), legible(hint)
     path = str(request.scope["path"])
     if path.startswith("/api/") or path == "/api":
         return api_problem(status, message, hint, **named)

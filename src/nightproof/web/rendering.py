@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from functools import lru_cache
 from typing import Any
 from urllib.parse import quote, unquote
@@ -13,27 +12,26 @@ from markupsafe import Markup, escape
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
+from nightproof.contract.secrets import hidden
+from nightproof.views.legible import legible
 from nightproof.web.assets import asset
 from nightproof.web.drawing import epoch, shares, spark_lines
 from nightproof.web.site import site_of
 
-_ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])")
-_HIDDEN = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]"
-)
 CUT = 2000
 """So many characters of a text are shown where a template does not say."""
 
 
 def clean(text: object) -> str:
-    """A text without terminal codes; what would hide or turn around other text is shown as ``�``."""
-    return _HIDDEN.sub("\ufffd", _ANSI.sub("", str(text)))
+    """A text without what looks like a secret, and legible."""
+    return legible(str(text))
 
 
 def cut(text: object, length: int = CUT) -> str:
     """At most `length` characters of a text, cleaned."""
     whole = str(text)
-    shown = clean(whole[: length * 2])
+    # Somewhat more: half a secret at its end would not be known for one.
+    shown = clean(whole[: length * 2 + 4096])
     short = len(whole) <= length * 2 and len(shown) <= length
     return shown if short else shown[: length - 1] + "…"
 
@@ -42,7 +40,7 @@ def pretty(value: Any, length: int = 20_000) -> str:
     """A value as indented JSON, cut and cleaned; text as it is."""
     if isinstance(value, str):
         return cut(value, length)
-    return cut(json.dumps(value, ensure_ascii=False, indent=2, default=str), length)
+    return cut(json.dumps(hidden(value), ensure_ascii=False, indent=2, default=str), length)
 
 
 def when(iso: str | None) -> Markup:

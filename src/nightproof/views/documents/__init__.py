@@ -15,6 +15,7 @@ from typing import Any, Literal, cast
 from nightproof import views
 from nightproof.blobs.protocol import Blobs
 from nightproof.config import Settings
+from nightproof.contract.secrets import HIDDEN, redact, secret_field
 from nightproof.journal.protocol import Reader
 from nightproof.journal.records import RunFilter, RunRow
 from nightproof.provenance.snapshot import Snapshot
@@ -37,12 +38,20 @@ from nightproof.views.witness import witness as witness_of
 def plain(value: Any) -> Any:
     """A document as JSON data: fields in camelCase; keys of mappings are data and stay.
 
-    JSON has no word for NaN and the infinities: they are None.
+    JSON has no word for NaN and the infinities: they are None. What looks like a secret is
+    hidden.
     """
+    if isinstance(value, str):
+        return redact(value) if type(value) is str else value
     if is_dataclass(value) and not isinstance(value, type):
         return {key: plain(getattr(value, name)) for name, key in _keys(type(value))}
     if isinstance(value, Mapping):
-        return {key: plain(item) for key, item in value.items()}
+        return {
+            redact(key) if isinstance(key, str) else key: HIDDEN
+            if isinstance(item, str) and secret_field(str(key), item)
+            else plain(item)
+            for key, item in value.items()
+        }
     if isinstance(value, (list, tuple)):
         return [plain(item) for item in value]
     if isinstance(value, float) and not isfinite(value):

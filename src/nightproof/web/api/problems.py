@@ -9,6 +9,7 @@ from typing import Any
 
 from starlette.responses import Response
 
+from nightproof.contract.secrets import redact
 from nightproof.errors import BlobError, NightproofError, NotFound, StoreError, UsageError
 
 MEDIA_TYPE = "application/problem+json"
@@ -37,8 +38,8 @@ def problem(status: int, message: str, hint: str = "", **headers: str) -> Respon
     told: dict[str, Any] = {
         "title": HTTPStatus(status).phrase,
         "status": status,
-        "detail": message,
-        "hint": hint,
+        "detail": redact(message),
+        "hint": redact(hint),
     }
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     return Response(json.dumps(told), status, named, media_type=MEDIA_TYPE)
