@@ -159,3 +159,32 @@ def test_a_name_is_broken_behind_underscores_and_stays_text():
     """What is put between its parts is markup, its own signs are not."""
     found = environment().from_string('{% import "macros.html" as m %}{{ m.name("a_<b>&_c") }}')
     assert found.render(request=None).strip() == "a_<wbr>&lt;b&gt;&amp;_<wbr>c"
+
+
+def test_many_schedules_are_told_in_a_line_each(nights: Nights, serving: Any):
+    """What is wrong is open, the rest can be opened; few are open all of them."""
+    for n in range(3):
+        nights.write(f"steady_{n}", [900, 901])
+    running = serving(nights.house)
+    page = running.get("/schedule").text
+    assert len(re.findall(r'<details class="plan" id="s\d" open>', page)) == 3
+    nights.write("gone", [900, 901, None])
+    page = running.get("/schedule").text
+    told = {
+        name: bool(is_open)
+        for is_open, name in re.findall(
+            r'<details class="plan" id="s\d"( open)?>\s*<summary><h2>([^<]+)', page
+        )
+    }
+    assert told == {"gone/tonight": True, **{f"steady_{n}/tonight": False for n in range(3)}}
+
+
+def test_times_are_told_once_to_who_lives_there(nights: Nights, serving: Any):
+    """Somebody in the schedule's own zone is not shown every time twice."""
+    nights.write("steady", [900, 901])
+    running = serving(nights.house)
+    assert "Next, there" in running.get("/schedule").text
+    assert "Next, there" in running.get("/schedule?tz=Asia/Tokyo").text
+    here = running.get("/schedule?tz=UTC").text
+    assert "Next, there" not in here
+    assert ">There<" not in here

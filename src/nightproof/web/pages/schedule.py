@@ -9,7 +9,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from nightproof.views.schedules import ScheduleView, schedules
-from nightproof.web.nights import backfill, moment
+from nightproof.web.nights import backfill, moment, zone_of
 from nightproof.web.rendering import page
 from nightproof.web.site import site_of
 
@@ -56,8 +56,14 @@ async def schedule(request: Request) -> Response:
         found,
         key=lambda one: (one.retired, not one.next, one.next and moment(one.next[0], one.tz)[0]),
     )
-    alone = bool(order) and not any(one.served for one in order)
-    return page(request, "schedule.html", schedules=[shown(one) for one in order], alone=alone)
+    here = zone_of(request)
+    return page(
+        request,
+        "schedule.html",
+        schedules=[shown(one) for one in order],
+        alone=bool(order) and not any(one.served for one in order),
+        abroad={one.tz for one in order if one.tz != here},
+    )
 
 
 routes: list[BaseRoute] = [Route("/schedule", schedule, name="schedule")]
