@@ -137,7 +137,9 @@ async def plain(contract: Work) -> int:
 # Commands that neither run jobs nor care whose process they are in.
 QUIET = {
     "alerts",
+    "audit",
     "metrics",
+    "quotas",
     "migrate",
     "runs",
     "show",
@@ -185,11 +187,12 @@ class Command:
     def __call__(self, *arguments: str, given: str | None = None, **env: str) -> Ended:
         """A command, to its end; a process of its own where that is the point."""
         if arguments and arguments[0] in QUIET and not env:
-            return self._here(arguments)
+            return self.here(*arguments)
         ran = forked.run(arguments, self.folder, self.env | env, given, timeout=60)
         return Ended(ran.returncode, ran.stdout, ran.stderr)
 
-    def _here(self, arguments: tuple[str, ...]) -> Ended:
+    def here(self, *arguments: str) -> Ended:
+        """A command in this process."""
         out, err = io.StringIO(), io.StringIO()
         with (
             mock.patch.dict(os.environ, self.env, clear=True),
