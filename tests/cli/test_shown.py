@@ -1,8 +1,15 @@
 """What commands print of what somebody else wrote: no secret, no code for the terminal."""
 
+import io
+from datetime import timedelta
+
 import pytest
 
-from nightproof.cli import session, table
+from nightproof.cli import serving, session, table
+from nightproof.journal.incidents import IncidentRow
+from nightproof.observe.incident import Incident
+from nightproof.serving.children import Children, How
+from nightproof.serving.server import Server
 
 DSN = "postgresql://me:hush@db/n"
 
@@ -27,3 +34,41 @@ def test_codes_of_a_job_do_not_reach_the_terminal(
     )
     session.note(hostile)
     assert capsys.readouterr().err == "abchidden\ufffdd\ufffde\n"
+
+
+class Stream(io.StringIO):
+    """A stream that may be a terminal."""
+
+    def __init__(self, *, terminal: bool) -> None:
+        super().__init__()
+        self.isatty = lambda: terminal  # type: ignore[method-assign]
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_serve_passes_codes_of_jobs_on_to_logs_only(terminal: bool):
+    """A log keeps what was written; a terminal is not steered by it."""
+    stream = Stream(terminal=terminal)
+    serving._say("nightly: \x1b[2J\x1b]0;owned\x07done", stream)
+    told = stream.getvalue().partition("  ")[2]
+    assert told == ("nightly: done\n" if terminal else "nightly: \x1b[2J\x1b]0;owned\x07done\n")
+
+
+def test_serve_hands_its_store_on_where_nobody_looks(monkeypatch: pytest.MonkeyPatch):
+    """Everybody can read the arguments of a process."""
+    started: list[tuple[list[str], How]] = []
+    monkeypatch.setattr(
+        Children, "start", lambda self, key, label, words, how: started.append((words, how))
+    )
+    for store in (DSN, None):
+        server = Server(None, None, print, 1, timedelta(1), store)  # type: ignore[arg-type]
+        server._start("key", "label", ["resume", "r-1", "--json"])
+    assert started == [
+        (["resume", "r-1", "--json"], How(environ={"NIGHTPROOF_STORE": DSN})),
+        (["resume", "r-1", "--json"], How()),
+    ]
+
+
+def test_an_alert_tells_nobody_a_secret():
+    """What failed is told with its message, to people elsewhere."""
+    row = IncidentRow("k", "failed", "nightly", "r-1", 1, None, 0, f"no answer {DSN}")
+    assert "hush" not in str(Incident.of(row)) + str(Incident.of(row).document())

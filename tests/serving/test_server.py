@@ -12,7 +12,7 @@ from nightproof.errors import TargetError
 from nightproof.journal.schedules import FireRow
 from nightproof.model import clock
 from nightproof.model.timetable import Timetable
-from nightproof.serving.children import Ended
+from nightproof.serving.children import Ended, How
 from nightproof.serving.patience import Patience
 from nightproof.serving.plan import Planned, planned
 from nightproof.serving.server import Server
@@ -43,7 +43,7 @@ class Children:
     def __iter__(self) -> Iterator[str]:
         return iter(list(self.running))
 
-    def start(self, key: str, label: str, words: list[str]) -> None:
+    def start(self, key: str, label: str, words: list[str], how: How) -> None:
         assert key not in self.running
         self.running.append(key)
         self.started.append(words)

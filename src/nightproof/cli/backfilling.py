@@ -15,7 +15,7 @@ from nightproof.cli.session import Session, emit, note
 from nightproof.errors import UsageError
 from nightproof.journal.protocol import Journal
 from nightproof.model import clock
-from nightproof.serving.children import Children, Ended
+from nightproof.serving.children import Children, Ended, How
 from nightproof.views.documents import plain
 
 T = TypeVar("T")
@@ -123,8 +123,9 @@ async def _each(
         if stop.is_set():
             break
         words = ["schedule", "fire", target, fire.isoformat(), "--name", one.plan.name, "--again"]
-        words += ["--json", *(["--store", session.store] if session.store else [])]
-        children.start(fire.isoformat(), fire.date().isoformat(), words)
+        # Not as an option: everybody can read those, and a URL may hold a password.
+        how = How(environ={"NIGHTPROOF_STORE": session.store} if session.store else {})
+        children.start(fire.isoformat(), fire.date().isoformat(), [*words, "--json"], how)
     while len(children):
         await children.wait()
     return sorted(ends), stop.is_set()

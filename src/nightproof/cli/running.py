@@ -169,8 +169,11 @@ def _said(outcome: Outcome | None) -> str:
     """How a run ended, for who is pinged."""
     if outcome is None:
         return ""
-    error = f": {outcomes.message_of(outcome.error)}" if outcome.error is not None else ""
-    return f"run {outcome.name} {outcome.status}{error}"
+    if outcome.error is None:
+        return f"run {outcome.name} {outcome.status}"
+    from nightproof.contract.secrets import redact  # where something failed only
+
+    return f"run {outcome.name} {outcome.status}: {redact(outcomes.message_of(outcome.error))}"
 
 
 def _notes() -> dict[str, dict[str, Any]]:

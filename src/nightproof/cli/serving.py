@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from nightproof import app
 from nightproof.cli import signals, targets
@@ -23,6 +23,7 @@ from nightproof.observe import Watcher
 from nightproof.serving.children import Ended
 from nightproof.serving.reading import Targets
 from nightproof.serving.server import Server
+from nightproof.views.legible import legible
 from nightproof.web.security import tokens
 
 if TYPE_CHECKING:
@@ -164,8 +165,14 @@ def _document(end: Ended) -> dict[str, Any]:
 
 
 def _to_stdout(line: str) -> None:
-    print(f"{clock.now().astimezone():%H:%M:%S}  {line}", flush=True)
+    _say(line, sys.stdout)
 
 
 def _to_stderr(line: str) -> None:
-    note(f"{clock.now().astimezone():%H:%M:%S}  {line}")
+    _say(line, sys.stderr)
+
+
+def _say(line: str, to: TextIO) -> None:
+    """Jobs write what they like: a log keeps it, a terminal does not obey it."""
+    line = legible(line) if to.isatty() else line
+    print(f"{clock.now().astimezone():%H:%M:%S}  {line}", file=to, flush=True)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
+from nightproof.contract.secrets import redact
 from nightproof.journal.incidents import IncidentRow
 from nightproof.model import clock
 
@@ -62,7 +63,13 @@ class Incident:
         """The incident of a row."""
         cleared = clock.from_ms(row.cleared) if row.cleared is not None else None
         return cls(
-            row.key, row.kind, row.job, row.run, clock.from_ms(row.opened), cleared, row.note
+            row.key,
+            row.kind,
+            row.job,
+            row.run,
+            clock.from_ms(row.opened),
+            cleared,
+            redact(row.note),
         )
 
     @property

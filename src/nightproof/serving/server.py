@@ -19,7 +19,7 @@ from nightproof.journal.protocol import Journal
 from nightproof.journal.records import RunRow
 from nightproof.journal.schedules import ScheduleRow
 from nightproof.model import clock
-from nightproof.serving.children import Children, Ended
+from nightproof.serving.children import Children, Ended, How
 from nightproof.serving.patience import Patience
 from nightproof.serving.plan import Planned
 from nightproof.serving.recovery import recoverable
@@ -213,7 +213,9 @@ class Server:
         self._start(key, row.name, ["resume", row.name, "--json"])
 
     def _start(self, key: str, label: str, words: list[str]) -> None:
-        self.children.start(key, label, [*words, *(["--store", self.store] if self.store else [])])
+        # Not as an option: everybody can read those, and a URL may hold a password.
+        how = How(environ={"NIGHTPROOF_STORE": self.store} if self.store else {})
+        self.children.start(key, label, words, how)
 
     def _late(self) -> list[str]:
         return [key for key in self.children if key in self._late_keys]
