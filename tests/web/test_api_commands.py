@@ -64,6 +64,7 @@ def steady(document: Any) -> Any:
         (("env", "diff", "{styled}", "{drifted}"), "/environments?a={styled}&b={drifted}"),
         (("env", "reads", "{styled}"), "/runs/{styled}/reads"),
         (("env", "reads", "{styled}", "--all"), "/runs/{styled}/reads?all=true"),
+        (("verify", "{crashed}"), "/runs/{crashed}/verification"),
         (("diff", "{styled}", "{drifted}"), "/drift?a={styled}&b={drifted}"),
         (("diff", "{styled}", "{equal}"), "/drift?a={styled}&b=replicate"),
         (("budget", "styled"), "/jobs/styled/budget"),

@@ -8,11 +8,11 @@ from pathlib import Path
 
 from nightproof import app, views
 from nightproof.cli.session import Session, emit
-from nightproof.cli.table import painted
-from nightproof.errors import NotFound, UsageError
-from nightproof.model.states import RunStatus
+from nightproof.cli.table import out, painted
+from nightproof.errors import NotFound
 from nightproof.provenance import signing
 from nightproof.views import verdicts
+from nightproof.views.documents import plain
 from nightproof.views.verdicts import Verdict
 
 MISMATCH = 3
@@ -29,16 +29,15 @@ def verify(session: Session, target: str, key: Path | None) -> int:
         raise NotFound(f"there is no file {target}", "Give an artifact, its manifest, or a run.")
     else:
         run, found = asyncio.run(_run(session, target, verifier))
-    ok = not any(verdict.problems for verdict in found)
+    document = verdicts.verification(target, run, found)
     if session.json:
-        documents = [verdict.document() for verdict in found]
-        emit({"target": target, "run": run, "ok": ok, "artifacts": documents})
+        emit(plain(document))
     else:
         for verdict in found:
-            print("\n".join(_lines(verdict)))
+            out("\n".join(_lines(verdict)))
         if not found:
-            print(f"{run} delivered no artifact: there is nothing to verify")
-    return 0 if ok else MISMATCH
+            out(f"{run} delivered no artifact: there is nothing to verify")
+    return 0 if document.ok else MISMATCH
 
 
 def _lines(verdict: Verdict) -> list[str]:
@@ -60,8 +59,8 @@ def _lines(verdict: Verdict) -> list[str]:
     else:
         told.append("  not signed: this shows damage, not forgery")
     seen = verdict.witness()
-    if seen and seen["undeclared"]:
-        told.append(f"  the run read {seen['undeclared']} things that nothing declares")
+    if seen and seen.undeclared:
+        told.append(f"  the run read {seen.undeclared} things that nothing declares")
     return told
 
 
@@ -75,9 +74,5 @@ async def _run(
     except NotFound as error:
         raise NotFound(f"'{name}' is no file, and {error.message}", error.hint) from error
     row = await views.open_run(reader, name)
-    if row.status is not RunStatus.COMPLETED:
-        raise UsageError(
-            f"run {row.name} is {row.status}: manifests are written when a run completes",
-            f"`nightproof show {row.name}` says what to do.",
-        )
+    verdicts.ended(row)
     return row.name, await verdicts.of_run(reader, app.open_blobs(settings), row, verifier)

@@ -19,17 +19,23 @@ LISTED = 20_000
 """Of so many deliveries of a run each is known; a run that has more shows the first."""
 LARGEST_MANIFEST = 256 << 10
 """Bytes; a larger manifest is checked by the command only."""
+COMPARED = 4 << 20
+"""Bytes of a file that is compared with its digest whenever it is listed."""
+COMPARED_TOGETHER = 32 << 20
+"""And of all files of a list together, but for those that are known to be the same as before."""
 _LAST = 2**62
+_DIGESTS = delivered.Digests()
 
 
 @dataclass(frozen=True, slots=True)
 class ArtifactView:
     """A file that a run delivered; `n` is its sequence number in the run's history.
 
-    `state` is what lies at `path` on this machine, by name and size alone: there, changed,
-    gone, or replaced where the run itself delivered another file there later. `manifest` is
-    where its manifest was written, None where it has none. `blob` is the digest under which an
-    engine of several machines keeps its bytes for all of them.
+    `state` is what lies at `path` on this machine: there, changed, gone, or replaced where the
+    run itself delivered another file there later. `compared` says that its sha256 was worked
+    out, and not only its size looked at. `manifest` is where its manifest was written, None
+    where it has none. `blob` is the digest under which an engine of several machines keeps its
+    bytes for all of them.
     """
 
     n: int
@@ -42,6 +48,7 @@ class ArtifactView:
     manifest: str | None
     state: Literal["there", "changed", "gone", "replaced"]
     blob: str | None = None
+    compared: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,12 +87,15 @@ async def artifacts(reader: Reader, row: RunRow, skip: int = 0, limit: int = 100
     found = (await _recorded(reader, row)).views
     items = found[skip : skip + limit]
     more = skip + len(items)
-    shown = await asyncio.to_thread(lambda: [_looked_at(one) for one in items])
+    shown = await asyncio.to_thread(_all_looked_at, items)
     return ArtifactPage(shown, len(found), skip, more if more < len(found) else None)
 
 
-async def artifact(reader: Reader, row: RunRow, n: int) -> ArtifactView:
-    """One artifact of a run. Raises NotFound."""
+async def artifact(reader: Reader, row: RunRow, n: int, most: int = COMPARED) -> ArtifactView:
+    """One artifact of a run, compared with its digest if it has at most `most` bytes.
+
+    Raises NotFound.
+    """
     # One entry is read, whatever else the run delivered.
     entries = await reader.entries(row.id, (Kind.ARTIFACT,), n - 1, 1) if n <= _LAST else []
     views = [_view(one.seq, one.at, parsed(one.output)) for one in entries if one.seq == n]
@@ -96,7 +106,14 @@ async def artifact(reader: Reader, row: RunRow, n: int) -> ArtifactView:
         )
     found = await _recorded(reader, row)
     by_number = {one.n: one for one in found.views}
-    return await asyncio.to_thread(_looked_at, by_number.get(n, known[0]))
+    return await asyncio.to_thread(_looked_at, by_number.get(n, known[0]), most)
+
+
+async def files(reader: Reader, row: RunRow) -> str:
+    """Something that is another once a delivered file, or a manifest, has been touched."""
+    found = (await _recorded(reader, row)).views
+    paths = [path for one in found for path in (one.path, one.manifest) if path is not None]
+    return await asyncio.to_thread(delivered.touched, paths)
 
 
 async def manifest(
@@ -169,7 +186,19 @@ def _view(n: int, at: int, note: Any) -> ArtifactView | None:
     )
 
 
-def _looked_at(one: ArtifactView) -> ArtifactView:
+def _all_looked_at(found: list[ArtifactView]) -> list[ArtifactView]:
+    shown, left = [], COMPARED_TOGETHER
+    for one in found:
+        cost = _DIGESTS.cost(one.path)
+        shown.append(_looked_at(one, min(left, COMPARED)))
+        left -= cost if shown[-1].compared else 0
+    return shown
+
+
+def _looked_at(one: ArtifactView, most: int) -> ArtifactView:
     if one.state == "replaced":
         return one
-    return replace(one, state=delivered.glance(one.path, one.size))
+    state = _DIGESTS.compare(one.path, one.sha256, one.size, most)
+    if state is None:
+        return replace(one, state=delivered.glance(one.path, one.size))
+    return replace(one, state=state, compared=state != delivered.GONE)

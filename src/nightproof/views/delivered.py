@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Generator, Iterator
+from collections import OrderedDict
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
@@ -17,9 +18,13 @@ from typing import Final, Literal
 
 from nightproof.blobs.protocol import Blobs
 from nightproof.errors import BlobError, NotFound, StoreError
+from nightproof.model import clock
 
 LARGEST = 8 << 30
 """Bytes; a larger file is not read."""
+_KNOWN = 4096
+_SETTLED_MS = 2000
+"""A file that was changed less long ago may change again without its times showing it."""
 _PIECE = 1 << 18
 _HOLD_OPEN = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
 
@@ -49,6 +54,64 @@ def glance(path: str, size: int | None) -> State:
         return GONE
     fits = stat.S_ISREG(found.st_mode) and size in (None, found.st_size)
     return THERE if fits else CHANGED
+
+
+def touched(paths: Sequence[str]) -> str:
+    """A digest of when each file was changed, as far as its times show it; blocks."""
+    hasher = sha256()
+    for path in paths:
+        try:
+            found = os.lstat(path)
+            told = (found.st_dev, found.st_ino, found.st_mode, found.st_size, found.st_mtime_ns)
+            hasher.update(f"{told} {found.st_ctime_ns}\n".encode())
+        except (OSError, ValueError):
+            hasher.update(b"none\n")
+    return hasher.hexdigest()
+
+
+class Digests:
+    """The digests of files, each worked out once while the file is not touched."""
+
+    def __init__(self) -> None:
+        self._known: OrderedDict[tuple[object, ...], str] = OrderedDict()
+
+    def compare(self, path: str, digest: str, size: int | None, most: int) -> State | None:
+        """Whether a file is what it was; None where that needs more than `most` bytes; blocks."""
+        try:
+            with regular(path) as descriptor:
+                found = os.fstat(descriptor)
+                if size not in (None, found.st_size):
+                    return CHANGED
+                key = self._key(path, found)
+                known = self._known.get(key)
+                if known is None:
+                    if found.st_size > min(most, LARGEST):
+                        return None
+                    known = _hashed(descriptor)
+                    if self._key(path, os.fstat(descriptor)) == key:
+                        self._keep(key, known, found)
+        except Undelivered as error:
+            return error.state
+        return THERE if known == digest else CHANGED
+
+    def cost(self, path: str) -> int:
+        """How many bytes have to be read for its digest."""
+        try:
+            found = os.lstat(path)
+        except (OSError, ValueError):
+            return 0
+        return 0 if self._key(path, found) in self._known else found.st_size
+
+    @staticmethod
+    def _key(path: str, found: os.stat_result) -> tuple[object, ...]:
+        times = found.st_mtime_ns, found.st_ctime_ns
+        return path, found.st_dev, found.st_ino, found.st_size, *times
+
+    def _keep(self, key: tuple[object, ...], digest: str, found: os.stat_result) -> None:
+        if clock.now_ms() - found.st_ctime_ns // 1_000_000 > _SETTLED_MS:
+            self._known[key] = digest
+            while len(self._known) > _KNOWN:
+                self._known.popitem(last=False)
 
 
 @contextmanager

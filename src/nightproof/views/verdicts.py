@@ -6,13 +6,13 @@ import asyncio
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, cast
 
 from nightproof.blobs.protocol import Blobs
 from nightproof.errors import UsageError
 from nightproof.journal.protocol import Reader
 from nightproof.journal.records import RunRow
-from nightproof.model.states import Kind
+from nightproof.model.states import Kind, RunStatus
 from nightproof.provenance import signing
 from nightproof.provenance.manifest.checking import Checked, Problem, check, check_artifact
 from nightproof.provenance.manifest.making import announced, manifest_of
@@ -21,7 +21,75 @@ from nightproof.provenance.manifest.recorded import differences
 from nightproof.provenance.manifest.statement import SUFFIX
 from nightproof.provenance.manifest.steps import Steps, read_steps
 from nightproof.views import delivered
+from nightproof.views.notes import Level
 from nightproof.views.values import parsed
+
+Signature = Literal["verified", "unchecked", "refused", "none"]
+
+
+@dataclass(frozen=True, slots=True)
+class ProblemView:
+    """One thing that is not as it should be; `where` is a JSON Pointer, a word, or empty."""
+
+    where: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Witnessed:
+    """At what level a run's reads were witnessed, and how many nothing declares."""
+
+    level: Level
+    undeclared: int
+
+
+@dataclass(frozen=True, slots=True)
+class VerdictView:
+    """One artifact; `sha256` is that of its bytes now, null where they cannot be read.
+
+    `manifest` is null where none was written; `signature` of the manifest is verified only
+    against a key that was given.
+    """
+
+    path: str
+    sha256: str | None
+    manifest: str | None
+    signature: Signature | None
+    keyid: str | None
+    witness: Witnessed | None
+    ok: bool
+    problems: list[ProblemView]
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """What was asked for, checked; `run` is null where that was a file."""
+
+    target: str
+    run: str | None
+    ok: bool
+    artifacts: list[VerdictView]
+
+
+def verification(target: str, run: str | None, found: list[Verdict]) -> Verification:
+    """The document of ``verify --json``."""
+    ok = not any(one.problems for one in found)
+    return Verification(target, run, ok, [one.document() for one in found])
+
+
+async def run(reader: Reader, blobs: Blobs, row: RunRow) -> Verification:
+    """The document of ``verify RUN --json``, without a key. Raises UsageError: it must be complete."""
+    ended(row)
+    return verification(row.name, row.name, await of_run(reader, blobs, row, None))
+
+
+def ended(row: RunRow) -> None:
+    """Raise UsageError for a run that is not complete: it has no manifests yet."""
+    if row.status is not RunStatus.COMPLETED:
+        raise UsageError(
+            f"run {row.name} is {row.status}: manifests are written when a run completes",
+            f"`nightproof show {row.name}` says what to do.",
+        )
 
 
 @dataclass(slots=True)
@@ -34,26 +102,26 @@ class Verdict:
     checked: Checked | None = None
     problems: list[Problem] = field(default_factory=list)
 
-    def document(self) -> dict[str, Any]:
-        """As JSON."""
-        return {
-            "path": str(self.path),
-            "sha256": self.sha256,
-            "manifest": None if self.manifest is None else str(self.manifest),
-            "signature": self.checked.signature if self.checked else None,
-            "keyid": (self.checked.keyid or None) if self.checked else None,
-            "witness": self.witness(),
-            "ok": not self.problems,
-            "problems": [problem._asdict() for problem in self.problems],
-        }
+    def document(self) -> VerdictView:
+        """As it is told."""
+        return VerdictView(
+            str(self.path),
+            self.sha256,
+            None if self.manifest is None else str(self.manifest),
+            cast("Signature", self.checked.signature) if self.checked else None,
+            (self.checked.keyid or None) if self.checked else None,
+            self.witness(),
+            not self.problems,
+            [ProblemView(one.where, one.message) for one in self.problems],
+        )
 
-    def witness(self) -> dict[str, Any] | None:
+    def witness(self) -> Witnessed | None:
         """At what level the run's reads were witnessed, and how many nothing declares."""
         if self.checked is None or not self.checked.predicate_sha256:
             return None
         done = self.checked.statement["predicate"]["runDetails"]
         found = done["metadata"].get("witness")
-        return found and {"level": found["level"], "undeclared": found["undeclared"]["count"]}
+        return Witnessed(found["level"], found["undeclared"]["count"]) if found else None
 
 
 class OnRecord(NamedTuple):

@@ -1,8 +1,8 @@
-"""Comparisons for pages: short ones at once, long ones in processes of their own, kept.
+"""Comparisons, and checks of files, for pages: short ones at once, long ones in processes of their own, kept.
 
 A comparison of long runs takes seconds of nothing but computing, which in a thread would slow
 every page; and a job's own normalisers are code, which has no business in this process. So
-those are made by ``nightproof diff`` and ``nightproof budget``, and a page says "not yet".
+those are made by ``nightproof diff``, ``budget`` and ``verify``, and a page says "not yet".
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ from nightproof.journal.records import Entry, RunFilter, RunRow
 from nightproof.model import clock
 from nightproof.model.states import Kind
 from nightproof.serving.children import command
-from nightproof.views import budgets
+from nightproof.views import artifacts as delivered
+from nightproof.views import budgets, verdicts
 from nightproof.views.documents import plain
 from nightproof.views.drift import budget, drift, normalise_names
 from nightproof.views.values import parsed
@@ -97,6 +98,23 @@ class Comparisons:
             return found
 
         return await self._answer(key, now, ("diff", "--json", "--", a.name, b.name))
+
+    async def verify(self, row: RunRow) -> Answer:
+        """The files of a run against manifests and journal: the document of ``verify --json``."""
+        files = await delivered.files(self._site.journal, row)
+        key = ("verify", str(row.id), str(row.updated), files)
+
+        async def now(reader: Reader) -> dict[str, Any] | None:
+            if await _length(reader, (row,)) > SHORT:
+                return None
+            found: dict[str, Any] = plain(await verdicts.run(reader, self._site.blobs, row))
+            return found
+
+        answer = await self._answer(key, now, ("verify", "--json", "--", row.name))
+        if answer.document is not None and answer.document["run"] != row.name:
+            why = "a file of its name lies where the server works"
+            return Answer(None, f"run {row.name} cannot be checked here: {why}", "Remove it.")
+        return answer
 
     async def budget(self, job: str, latest: bool = False) -> Answer:
         """All replicates of a job beside what they repeat: the document of ``budget --json``."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 from pydantic import Field
+from starlette.requests import Request
 
 from nightproof import views
 from nightproof.journal.records import RunFilter, RunRow
@@ -20,10 +21,13 @@ from nightproof.views.inputs import InputView, inputs
 from nightproof.views.listing import RunPage
 from nightproof.views.timeline import LogPage
 from nightproof.views.timeline import log as log_page
+from nightproof.views.verdicts import Verification
 from nightproof.views.witness import WitnessView
 from nightproof.web.api.aside import aside
+from nightproof.web.api.later import patiently, ready
 from nightproof.web.api.parameters import Id, JobName, Moment, RunName, Seq, text
-from nightproof.web.site import Site
+from nightproof.web.comparing import comparisons
+from nightproof.web.site import Site, site_of
 
 
 async def _row(site: Site, run: str) -> RunRow:
@@ -210,6 +214,17 @@ async def artifact(
 ) -> ArtifactView:
     """One file that a run delivered."""
     return await delivered.artifact(site.journal, await _row(site, run), n)
+
+
+async def verification(request: Request, run: RunName) -> Verification:
+    """The files of a completed run, checked against their manifests and the journal.
+
+    A long check may take minutes: then the answer is 503 until it is made; ask again.
+    """
+    row = await _row(site_of(request), run)
+    made = comparisons(request)
+    document: Verification = ready(await patiently(lambda: made.verify(row)))
+    return document
 
 
 async def contract(site: Site, run: RunName) -> InputView:

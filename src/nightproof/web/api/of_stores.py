@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import Field
 from starlette.requests import Request
 
-from nightproof.errors import NotFound, UsageError
+from nightproof.errors import NotFound
 from nightproof.journal.listing import EffectFilter
 from nightproof.journal.records import RunFilter
 from nightproof.model import clock
@@ -27,14 +26,11 @@ from nightproof.views.pairs import comparable
 from nightproof.views.schedules import schedules as schedules_of
 from nightproof.views.search import SearchView
 from nightproof.views.search import search as search_for
+from nightproof.web.api.later import patiently, ready
 from nightproof.web.api.parameters import Id, JobName, RunName, text
-from nightproof.web.api.problems import Later
-from nightproof.web.comparing import BUSY, Answer, comparisons
+from nightproof.web.comparing import comparisons
 from nightproof.web.nights import memory_of
 from nightproof.web.site import Site, site_of
-
-PATIENCE_SECONDS = 20.0
-"""How long a request waits for a comparison that is under way."""
 
 
 async def jobs(site: Site) -> nightly.Jobs:
@@ -106,7 +102,7 @@ async def drift(
     """
     one, other = await comparable(site_of(request).journal, a, b)
     made = comparisons(request)
-    document: DriftDocument = _made(await _patiently(lambda: made.diff(one, other)))
+    document: DriftDocument = ready(await patiently(lambda: made.diff(one, other)))
     return document
 
 
@@ -122,25 +118,8 @@ async def budget(
     if not await site_of(request).journal.runs(RunFilter(job=job, status=ENDED, limit=1)):
         raise NotFound(f"no run of a job '{job}' has come to its end", "/api/jobs lists the jobs.")
     made = comparisons(request)
-    document: BudgetDocument = _made(await _patiently(lambda: made.budget(job, latest)))
+    document: BudgetDocument = ready(await patiently(lambda: made.budget(job, latest)))
     return document
-
-
-async def _patiently(ask: Callable[[], Awaitable[Answer]]) -> Answer:
-    until = clock.monotonic() + PATIENCE_SECONDS
-    while True:
-        found = await ask()
-        if not found.pending or clock.monotonic() > until:
-            return found
-
-
-def _made(found: Answer) -> Any:
-    if found.document is not None:
-        return found.document
-    if found.pending or (found.error, found.hint) == BUSY:
-        told = (f"it is being worked out for {found.seconds:.0f} s", "Ask again in a moment.")
-        raise Later(*(told if found.pending else BUSY))
-    raise UsageError(found.error, found.hint)
 
 
 async def environment_diff(

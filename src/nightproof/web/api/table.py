@@ -50,6 +50,10 @@ ENDPOINTS = (
         links={"artifact": Link("artifact", {"run": "$request.path.run", "n": "/items/0/n"})},
     ),
     Endpoint("/runs/{run}/artifacts/{n}", "runs", of_runs.artifact),
+    Endpoint(
+        "/runs/{run}/verification", "runs", of_runs.verification, "verify RUN --json",
+        refusals=(409,),
+    ),
     Endpoint("/runs/{run}/contract", "runs", of_runs.contract),
     Endpoint("/runs/{run}/environment", "runs", of_runs.environment, "env show RUN --json"),
     Endpoint("/runs/{run}/environments", "runs", of_runs.environments),

@@ -24,6 +24,7 @@ from nightproof.journal.records import RunRow
 from nightproof.views import artifacts as views
 from nightproof.views import delivered, open_run, view, word
 from nightproof.web import previews
+from nightproof.web.comparing import comparisons
 from nightproof.web.images import picture
 from nightproof.web.rendering import clean, page, param, url
 from nightproof.web.site import Site, site_of
@@ -65,10 +66,27 @@ async def listed(request: Request) -> Response:
     )  # fmt: skip
 
 
+async def verified(request: Request) -> Response:
+    """``/runs/R/verification``: all files with their manifests and the journal."""
+    row = await open_run(site_of(request).journal, param(request, "run"))
+    answer = await comparisons(request).verify(row)
+    return page(
+        request, "run_verification.html", run=view(row), word=word(view(row)), answer=answer,
+        found=answer.document, command=_command(row),
+    )  # fmt: skip
+
+
 async def shown(request: Request) -> Response:
-    """``/runs/R/artifacts/N``: a preview, and what is known of the file."""
+    """``/runs/R/artifacts/N``: a preview, and what is known of the file.
+
+    With ``?compare=1`` the bytes of a large file too are compared with its digest.
+    """
     site = site_of(request)
-    row, one = await _one(request)
+    if request.query_params.get("compare") == "1":
+        async with _gate(request, "downloads"):
+            row, one = await _one(request, delivered.LARGEST)
+    else:
+        row, one = await _one(request)
     data, trouble = None, ""
     found = previews.Preview("none", [f"It is larger than {previews.LARGEST >> 20} MiB."])
     if (one.size or 0) <= previews.LARGEST:
@@ -89,7 +107,8 @@ async def shown(request: Request) -> Response:
     return page(
         request, "run_artifact.html", run=view(row), word=word(view(row)), one=one,
         preview=found if data is not None or not trouble else None, trouble=trouble,
-        manifest=manifest, verified=data is not None, command=_command(row),
+        manifest=manifest, command=_command(row),
+        verified=data is not None or (one.compared and one.state == delivered.THERE),
     )  # fmt: skip
 
 
@@ -177,13 +196,13 @@ def _command(row: RunRow) -> str:
     return shlex.join(["nightproof", "verify", *behind, row.name])
 
 
-async def _one(request: Request) -> tuple[RunRow, views.ArtifactView]:
+async def _one(request: Request, most: int = 0) -> tuple[RunRow, views.ArtifactView]:
     journal = site_of(request).journal
     row = await open_run(journal, param(request, "run"))
     given = str(request.path_params["n"])
     if not (given.isascii() and given.isdecimal()) or len(given) > 18:
         raise NotFound(f"run {row.name} has no such artifact", "Its page lists what it delivered.")
-    return row, await views.artifact(journal, row, int(given))
+    return row, await views.artifact(journal, row, int(given), most)
 
 
 async def _content(site: Site, one: views.ArtifactView) -> bytes:
@@ -220,6 +239,7 @@ def _gate(request: Request, name: str = "previews") -> asyncio.Semaphore:
 
 
 routes: list[BaseRoute] = [
+    Route("/runs/{run}/verification", verified),
     Route("/runs/{run}/artifacts", listed),
     Route("/runs/{run}/artifacts/{n}", shown),
     Route("/runs/{run}/artifacts/{n}/file", file),
