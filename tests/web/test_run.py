@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -205,3 +206,21 @@ def test_an_effect_that_was_not_performed_is_drawn_too():
     made = course((0.0, 10.0, "completed"), length=10.0)
     made.lanes[0].kind = "effect"
     assert "step-0" in [shape.text for shape in strip(made).shapes]
+
+
+@pytest.mark.parametrize("second", [(60.0, 60.4), (5.0, 5.6), (86_400.0, 86_460.0)])
+def test_times_have_room_on_a_phone(second: tuple[float, float]):
+    """What is not marked as tight does not lie on another text of its line, 300 pixels wide."""
+    made = course((0.0, 0.1, "died"), (*second, "completed"), length=second[1])
+    drawing = strip(made)
+    texts = [one for one in drawing.shapes if one.kind == "text" and "tight" not in one.look]
+    for line in {drawing.high - 6, 10.0}:
+        edges = []
+        for one in texts:
+            if one.y == line:
+                long = len(one.text) * 6.3
+                left = one.x * 3 - {"start": 0, "middle": long / 2, "end": long}[one.anchor]
+                edges.append((left, left + long))
+        edges.sort()
+        assert all(right <= left for (_, right), (left, _) in pairwise(edges)), edges
+    assert any("tight" in one.look for one in drawing.shapes)

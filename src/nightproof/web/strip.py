@@ -18,6 +18,10 @@ THINNEST = 0.012
 """The least part of the axis that an attempt takes, however short it was."""
 HEAD, LANE, BAR = 44, 36, 12
 """Heights in pixels: of the line of attempts, of a step's line, of its bar."""
+ROOM = 19.0
+"""What a short text takes of the axis on a phone, in percent; "tight" is what has less."""
+_LONGEST = 38
+"""So many letters have room beside each other there."""
 MARKS = 150
 """So many marks are told apart in one line."""
 _NICE = (
@@ -202,16 +206,20 @@ def _grid(made: Strip, axis: Axis) -> None:
     step = next((nice for nice in _NICE if long / nice <= 5), long / 4)
     count = int(long // step) if step > 0 else 0
     marks += [widest.begin + step * n for n in range(1, count + 1)]
-    bottom, last = made.high - 22, -20.0
+    bottom, last, apart = made.high - 22, -20.0, -20.0
     for moment in sorted(marks):
         x = axis.x(moment)
         if x - last < 9 or x > 95:
             continue
-        last = x
+        last, look = x, "label"
+        if x - apart < ROOM or x > 90:
+            look = "label tight"
+        else:
+            apart = x
         made.shapes.append(Shape("line", x, HEAD - 8, high=bottom, look="axis"))
         text = "start" if moment <= work[0].begin else f"+{_round(moment)}"
         anchor = "start" if x < 3 else "middle"
-        made.shapes.append(Shape("text", x, made.high - 6, look="label", text=text, anchor=anchor))
+        made.shapes.append(Shape("text", x, made.high - 6, look=look, text=text, anchor=anchor))
 
 
 def _round(seconds: float) -> str:
@@ -241,8 +249,9 @@ def _gap(made: Strip, piece: Piece, course: Course, waiting: str) -> None:
         text = duration(piece.end - piece.begin).split(" ")
         shown = " ".join(text[:2]) if wide >= 5 else "⋯"
         middle = round(left + wide / 2, 3)
+        look = "label" if wide >= ROOM else "label tight"
         made.shapes.append(
-            Shape("text", middle, 10, look="label", text=shown, title=title, anchor="middle")
+            Shape("text", middle, 10, look=look, text=shown, title=title, anchor="middle")
         )
 
 
@@ -274,7 +283,8 @@ def _band(made: Strip, axis: Axis, band: Band, course: Course) -> None:
 def _label(made: Strip, y: float, name: str, told: str) -> None:
     shown = name if len(name) <= 44 else name[:43] + "…"
     made.shapes.append(Shape("text", 0, y + 12, look="label strong", text=shown, title=name[:300]))
-    made.shapes.append(Shape("text", 100, y + 12, look="label", text=told, anchor="end"))
+    look = "label" if len(shown) + len(told) <= _LONGEST else "label tight"
+    made.shapes.append(Shape("text", 100, y + 12, look=look, text=told, anchor="end"))
 
 
 def _lane(made: Strip, axis: Axis, lane: Lane, y: float, course: Course) -> None:

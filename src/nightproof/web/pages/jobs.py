@@ -26,6 +26,8 @@ _WEEKS = 53
 _RUNS = 12
 _CHARTS = 8
 _REPLICATES = 100
+_UNITS = (("h", "hours", 3600), ("min", "minutes", 60), ("s", "seconds", 1))
+"""What the chart of durations is in: the first of which the longest took two, or seconds."""
 
 
 class Week(NamedTuple):
@@ -88,8 +90,10 @@ def charts(told: CourseView) -> list[tuple[str, dict[str, Any]]]:
         "time": True,
         "x_label": "Night",
     }
-    took = {"label": "Took", "values": told.took}
-    found = [("How long it took", {**common, "unit": "s", "zero": True, "series": [took]})]
+    unit, word, seconds = next(one for one in _UNITS if max(told.took) >= 2 * one[2] or one[2] == 1)
+    took = {"label": "Took", "values": [round(one / seconds, 4) for one in told.took]}
+    caption = f"How long it took, in {word}"
+    found = [(caption, {**common, "unit": unit, "zero": True, "series": [took]})]
     for one in told.outputs[:_CHARTS]:
         series = [{"label": one.name[:60], "values": one.values}]
         found.append((one.name[:60], {**common, "series": series}))

@@ -42,6 +42,15 @@
   const colour = (name) => getComputedStyle(body).getPropertyValue(`--${name}`).trim();
   const drawn = new WeakMap();
 
+  // The numbers beside an axis: as many digits as tell them apart, and short.
+  function scale(all) {
+    const top = Math.max(...all.map(Math.abs)), step = Math.abs(all[1] - all[0]) || top || 1;
+    const [by, unit] = top >= 1e9 ? [1e9, " bn"] : top >= 1e6 ? [1e6, " M"] : top >= 1e5 ? [1e3, " k"] : [1, ""];
+    const digits = Math.min(9, Math.max(0, Math.ceil(-Math.log10(step / by) - 1e-9)));
+    const form = new Intl.NumberFormat("en-GB", { minimumFractionDigits: digits, maximumFractionDigits: digits });
+    return all.map((v) => form.format(v / by) + unit);
+  }
+
   // Charts: uPlot is fetched by the first page that has one.
   let library;
   const uplot = () => library ??= new Promise((done, failed) => {
@@ -64,7 +73,7 @@
     const axis = { stroke: ink, grid: line, ticks: { ...line, size: 5 }, font: `11px ${colour("sans")}`, labelFont: `11px ${colour("sans")}` };
     const bars = data.kind === "bars";
     const unit = data.unit ? ` ${data.unit}` : "";
-    const number = new Intl.NumberFormat("en-GB", { maximumSignificantDigits: 4 });
+    const number = new Intl.NumberFormat("en-GB", { maximumSignificantDigits: 9 });
     const hues = ["running", "parked", "drifted", "completed", "failed", "quiet"];
     const series = data.series.map((one, n) => {
       const hue = colour(one.status ?? hues[n % hues.length]);
@@ -84,7 +93,7 @@
       width: Math.max(200, place.clientWidth - 24), height: data.height ?? 190, cursor: { drag: { x: false, y: false } },
       scales: { x: { time: Boolean(data.time), range: [data.x[0] - edge, data.x.at(-1) + edge] },
         y: bars || data.zero ? { range: (_, low, high) => [Math.min(0, low ?? 0), (high || 1) * 1.08] } : {} },
-      axes: [{ ...axis, ...(data.time ? { values: (_, all) => all.map((v) => axisTime.format(v * 1000)) } : {}), ...(data.time ? { size: 28, incrs: dated ? [1, 2, 7, 14, 30, 61, 91, 182, 365].map((n) => n * 86400) : [1, 5, 15, 30, 60, 300, 900, 3600, 10800, 21600, 43200] } : { size: 28 }) }, { ...axis, size: 56, values: (_, all) => all.map((v) => number.format(v)) }],
+      axes: [{ ...axis, ...(data.time ? { values: (_, all) => all.map((v) => axisTime.format(v * 1000)) } : {}), ...(data.time ? { size: 28, incrs: dated ? [1, 2, 7, 14, 30, 61, 91, 182, 365].map((n) => n * 86400) : [1, 5, 15, 30, 60, 300, 900, 3600, 10800, 21600, 43200] } : { size: 28 }) }, { ...axis, size: 60, values: (_, all) => scale(all) }],
       series: [{ label: data.x_label ?? "x", value: data.time ? (_, v) => v == null ? "–" : near.format(v * 1000).replace(",", "") : undefined }, ...series],
     }, [data.x, ...data.series.map((one) => one.values)], place);
     sizes.observe(place);
