@@ -99,6 +99,10 @@ async def extra(day: str | None, client: Ambient[dict[str, int]]) -> str | None:
 """
 
 
+DESIGN = ["-p", "nightproof_pytest", "--disable-plugin-autoload", "tests/test_design.py"]
+"""Its tests alone, without the plugins of whatever else is installed."""
+
+
 def test_init_design_is_held_to_the_code(np):
     """A step that DESIGN.md does not have fails the project's tests, until it says it too."""
     assert np("init").code == 0
@@ -106,18 +110,18 @@ def test_init_design_is_held_to_the_code(np):
     job.write_text(
         job.read_text().replace("    Contract,", "    Ambient,\n    Contract,", 1) + EXTRA
     )
-    assert "test_every_step_says_what_a_resume_does" in own_tests(np.folder, 1)
+    assert "test_every_step_says_what_a_resume_does" in own_tests(np.folder, 1, *DESIGN)
     row = r"| `extra(day: str \| None, client: Ambient[dict[str, int]]) -> str \| None` | no harm |"
     design.write_text(f"{design.read_text()}{row}\n")
-    own_tests(np.folder, 0)
+    own_tests(np.folder, 0, *DESIGN)
     job.write_text(job.read_text().replace("day: str | None, client", "day, client"))
-    assert "test_every_input_and_output_has_a_type" in own_tests(np.folder, 1)
+    assert "test_every_input_and_output_has_a_type" in own_tests(np.folder, 1, *DESIGN)
 
 
-def own_tests(place, code, **env):
+def own_tests(place, code, *words, **env):
     """Run the tests of a generated project; what they said."""
     ran = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"],
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *words],
         cwd=place,
         env={**os.environ, "PYTEST_ADDOPTS": "", **env},
         capture_output=True,
