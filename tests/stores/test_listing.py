@@ -11,7 +11,7 @@ import pytest
 from nightproof.app import open_reader
 from nightproof.config import Settings
 from nightproof.errors import NotFound
-from nightproof.journal.listing import AuditRow, EffectFilter, JobRow, SpanRow
+from nightproof.journal.listing import AuditRow, EffectFilter, EffectPlace, JobRow, SpanRow
 from nightproof.journal.records import (
     EffectRow,
     Entry,
@@ -273,7 +273,15 @@ def test_the_ledger_is_listed_and_counted(night):
         assert await keys() == ["2", "1", "5", "4", "3", "0"]
         assert await keys(states=doubt) == ["2", "5", "4", "3", "0"]
         assert await keys(states=(EffectState.CONFIRMED, EffectState.FAILED)) == ["2", "1"]
-        assert await keys(states=doubt, limit=2, skip=1) == ["5", "4"]
+        behind = EffectPlace(2001, "post:2")
+        assert await keys(states=doubt, limit=2, before=behind) == ["5", "4"]
+        assert await keys(before=behind, down_to=EffectPlace(1004, "post:4")) == ["1", "5", "4"]
+        assert await keys(run=run.id, before=EffectPlace(1003, "post:3")) == ["0"]
+        assert await keys(before=EffectPlace(1004, "post:")) == ["3", "0"]
+        assert await journal.reach(EffectFilter(), 2) == (2000, "post:1")
+        assert await journal.reach(EffectFilter(run=run.id, before=behind), 4) == (1003, "post:3")
+        assert await journal.reach(EffectFilter(text="nowhere"), 6) == (1000, "post:0")
+        assert await journal.reach(EffectFilter(), 7) is None
         assert await keys(text="t:4") == ["4"]
         assert await keys(text="post", limit=1) == ["2"]
         assert await keys(text="%") == []
@@ -377,6 +385,8 @@ def test_what_is_shown_is_found_without_reading_every_step(night):
         await reader.runs(RunFilter(job="main"))
         await reader.ledger(EffectFilter())
         await reader.ledger(EffectFilter(states=(EffectState.FAILED,)))
+        await reader.ledger(EffectFilter(text="x", before=EffectPlace(5, "k"), run=3))
+        await reader.reach(EffectFilter(text="x"), 100)
 
     asyncio.run(record())
     plans = []
@@ -388,5 +398,35 @@ def test_what_is_shown_is_found_without_reading_every_step(night):
     indexes = [plan.partition("INDEX ")[2].partition(" ")[0] for plan in plans]
     assert indexes == [
         "entry_told", "entry_delivered", "run_night", "run_night", "run_own", "run_night",
-        "run_open", "run_job", "effect_at", "effect_doubt",
+        "run_open", "run_job", "effect_at", "effect_doubt", "effect_run", "effect_at",
     ]  # fmt: skip
+
+
+def test_paging_back_shows_each_effect_once_whatever_comes(night):
+    """New effects, and old ones that are settled meanwhile, hide and repeat none of the others."""
+
+    async def ask(app):
+        journal = app.journal
+        run = await begin(journal, 1)
+
+        async def act(key, at):
+            row = EffectRow(
+                key, "post", run.id, EffectState.INTENDED, b"d", b"[]", 1, at, None, None, "",
+                run.name,
+            )  # fmt: skip
+            await journal.intend(LaneBatch(run.id, run.token), row)
+
+        for n in range(12):
+            await act(f"old:{n:02}", 1000 + n // 4)  # four in a millisecond
+        seen, before = [], None
+        while True:
+            rows = await journal.ledger(EffectFilter(limit=3, before=before))
+            if not rows:
+                break
+            seen += [row.key for row in rows]
+            before = EffectPlace(rows[-1].at, rows[-1].key)
+            await act(f"new:{len(seen)}", 5000 + len(seen))
+            await write(journal, run, [], Settle(rows[0].key, EffectState.CONFIRMED, 9000))
+        assert seen == [f"old:{n:02}" for n in reversed(range(12))]
+
+    night.ask(ask)

@@ -171,7 +171,7 @@ def test_parked_run_says_what_it_waits_for(night, night_contract):
     outcome = night.run(patient)
     assert isinstance(outcome.error, RunParked)
     found = read(night, outcome.name, views.summary)
-    assert found.run.waiting == "signal 'go'"
+    assert found.run.waiting == "signal 'go' (text)"
     assert found.next == f"nightproof signal {outcome.name} 'go'"
     kinds = [line.kind for line in read(night, outcome.name, views.timeline)]
     assert kinds[-1] == "parked"

@@ -12,7 +12,7 @@ from nightproof import app
 from nightproof.journal.listing import AuditRow, EffectFilter
 from nightproof.model import clock, identity
 from nightproof.model.states import EffectState
-from nightproof.views.ledger import ledger
+from nightproof.views.ledger import ledger, place
 from nightproof.views.quotas import QuotaView, UseView
 from nightproof.web.assets import asset
 from nightproof.web.drawing import shares, spark_lines
@@ -42,7 +42,7 @@ def test_the_ledger_by_state_text_and_run(dashboard: Any):
     assert "nightly/2026-11-21" in one
     assert "nightly/2026-11-20" not in one
     assert "No effect is like that" in dashboard.get("/effects?q=nowhere").text
-    assert "doubt/x" in dashboard.get("/effects?state=%3Cb%3E&skip=-3").text
+    assert "doubt/x" in dashboard.get("/effects?state=%3Cb%3E&before=-3").text
 
 
 def test_the_ledger_of_a_run_that_is_not_there(dashboard: Any):
@@ -53,16 +53,17 @@ def test_the_ledger_of_a_run_that_is_not_there(dashboard: Any):
 
 
 def test_pages_of_the_ledger(house: Any):
-    """A page says how many to skip for the next one, the last says None; nothing is twice."""
+    """A page says where the next one begins, the last says None; nothing is twice."""
 
     async def all_of_it() -> list[list[str]]:
         reader = app.open_reader(house.settings())
-        found, skip = [], 0
-        while skip is not None:
-            part = await ledger(reader, EffectFilter(limit=2, skip=skip))
+        found, before = [], None
+        while True:
+            part = await ledger(reader, EffectFilter(limit=2, before=before))
             found.append([one.key for one in part.effects])
-            skip = part.next
-        return found
+            if part.next is None:
+                return found
+            before = place(part.next)
 
     found = asyncio.run(all_of_it())
     assert [len(part) for part in found] == [2, 2, 1]

@@ -55,14 +55,25 @@ class SpanRow(NamedTuple):
     longest: int
 
 
+class EffectPlace(NamedTuple):
+    """Where an effect stands in the ledger: `at` is when it was last tried or settled (ms)."""
+
+    at: int
+    key: str
+
+
 class EffectFilter(NamedTuple):
-    """Which effects to list, newest first; `text` is part of the key or of the name."""
+    """Which effects to list, newest first; `text` is part of the key or of the name.
+
+    Only what stands behind `before`, and not beyond `down_to`.
+    """
 
     run: int | None = None
     states: tuple[EffectState, ...] = ()
     text: str = ""
     limit: int = 50
-    skip: int = 0
+    before: EffectPlace | None = None
+    down_to: EffectPlace | None = None
 
 
 class AuditRow(NamedTuple):

@@ -27,7 +27,14 @@ from nightproof.journal.records import (
 
 if TYPE_CHECKING:
     from nightproof.journal.incidents import Checkpoint, IncidentRow
-    from nightproof.journal.listing import AuditRow, EffectFilter, JobRow, RunGroup, SpanRow
+    from nightproof.journal.listing import (
+        AuditRow,
+        EffectFilter,
+        EffectPlace,
+        JobRow,
+        RunGroup,
+        SpanRow,
+    )
     from nightproof.journal.schedules import FireRow, ScheduleRow
 
 
@@ -126,8 +133,20 @@ class Reader(QuotaReader, Protocol):
         """The effects that a run announced, or all of them."""
         ...
 
+    async def effect(self, key: str) -> EffectRow | None:
+        """The ledger's row for a key."""
+        ...
+
     async def ledger(self, want: EffectFilter) -> list[EffectRow]:
         """Effects of all runs, newest first."""
+        ...
+
+    async def reach(self, want: EffectFilter, count: int) -> EffectPlace | None:
+        """The place of the last of `count` effects behind `want.before`; None for fewer.
+
+        Of the run that is asked for, whatever their state and text: how far a search comes
+        that looks at so many.
+        """
         ...
 
     async def delivered(self, digest: str, limit: int = 50) -> list[Entry]:
@@ -251,10 +270,6 @@ class Journal(Reader, QuotaBook, Protocol):
 
     async def confess(self, settle: Settle) -> bool:
         """Settle an effect for an attempt that has lost its run; False where `seen` is over."""
-        ...
-
-    async def effect(self, key: str) -> EffectRow | None:
-        """The ledger's row for a key."""
         ...
 
     def pulse(self, owned: Mapping[int, int], lease_ms: int) -> frozenset[int]:

@@ -26,7 +26,14 @@ from nightproof.model.states import Kind
 
 if TYPE_CHECKING:
     from nightproof.journal.incidents import Checkpoint, IncidentRow
-    from nightproof.journal.listing import AuditRow, JobRow, RunGroup, SpanRow
+    from nightproof.journal.listing import (
+        AuditRow,
+        EffectFilter,
+        EffectPlace,
+        JobRow,
+        RunGroup,
+        SpanRow,
+    )
     from nightproof.journal.schedules import FireRow, ScheduleRow
 
 
@@ -175,6 +182,16 @@ class TableReader(Tables):
         where, values = ("", []) if run is None else ("WHERE run = ? ", [run])
         sql = f"SELECT {EFFECT_COLUMNS} FROM effect {where}ORDER BY at, key"
         return [effect_row(row) for row in await self.rows(sql, *values)]
+
+    async def ledger(self, want: EffectFilter) -> list[EffectRow]:
+        from nightproof.journal import effects
+
+        return await effects.ledger(self, want)
+
+    async def reach(self, want: EffectFilter, count: int) -> EffectPlace | None:
+        from nightproof.journal import effects
+
+        return await effects.reach(self, want, count)
 
     async def effect(self, key: str) -> EffectRow | None:
         rows = await self.rows(f"SELECT {EFFECT_COLUMNS} FROM effect WHERE key = ?", key)

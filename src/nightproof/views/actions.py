@@ -98,9 +98,9 @@ async def undecided(reader: Reader, row: RunRow) -> list[str]:
 
 async def effect_of(reader: Reader, row: RunRow, key: str) -> EffectRow:
     """The effect of a run with this whole key. Raises NotFound."""
-    for one in await reader.ledger(EffectFilter(run=row.id, text=key, limit=-1)):
-        if one.key == key:
-            return one
+    one = await reader.effect(key)
+    if one is not None and one.run == row.id:
+        return one
     raise NotFound(f"run {row.name} has no effect '{key}'", "Its page lists its effects.")
 
 

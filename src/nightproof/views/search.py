@@ -20,6 +20,7 @@ from nightproof.journal.records import Entry, RunFilter, RunRow
 from nightproof.model import clock
 from nightproof.model.states import Kind, RunStatus
 from nightproof.views.effects import EffectView, effect_view
+from nightproof.views.ledger import cursor, look
 from nightproof.views.runs import RunView, view
 from nightproof.views.values import Time, iso, parsed, whole
 
@@ -101,6 +102,10 @@ class SearchView:
     """Runs whose contract has a digest that was asked for."""
     fields: list[FieldHit] = field(default_factory=list)
     effects: list[EffectView] = field(default_factory=list)
+    more_effects: str | None = None
+    """Where the list of effects goes on with its search (`before`), None where it is over."""
+    effects_to: Time | None = None
+    """Of when the oldest effect was that there was time for; None where all were looked at."""
     items: list[ItemHit] = field(default_factory=list)
     deliveries: list[Delivery] = field(default_factory=list)
     digests: list[str] = field(default_factory=list)
@@ -117,6 +122,11 @@ def digests(text: str) -> list[str]:
 def by_field(query: str) -> bool:
     """Whether a query asks for a field of contracts."""
     return bool(_Wanted.of(query[:LONGEST].strip()).path)
+
+
+def sought(query: str) -> str:
+    """The text that names and keys are searched for."""
+    return _Wanted.of(whole(query[:LONGEST]).strip()).text
 
 
 async def search(
@@ -141,8 +151,9 @@ async def search(
     named = 0 if place is None else place.named
     if place is None:
         named = await _named(reader, found, want, begun + seconds / 3)
-        rows = await reader.ledger(EffectFilter(text=want.text, limit=SHOWN))
-        found.effects = [effect_view(row) for row in rows]
+        acts = await look(reader, EffectFilter(text=want.text, limit=SHOWN), seconds / 3)
+        found.effects = [effect_view(row) for row in acts.rows]
+        found.more_effects, found.effects_to = cursor(acts.next), iso(acts.back_to)
     await _look_back(reader, found, want, place, begun + seconds, named)
     return found
 

@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from nightproof.journal.quotas import QuotaRow
 from nightproof.journal.reading import TableReader
-from nightproof.journal.records import EffectRow, Entry, Recorded, RunRow, checksum, intact
+from nightproof.journal.records import Entry, Recorded, RunRow, checksum, intact
 from nightproof.journal.tables import (
     ENTRY_COLUMNS,
     REPLAYABLE,
     RUN_COLUMNS,
-    effect_row,
 )
 from nightproof.journal.tables import run_row as plain_run_row
 from nightproof.model import clock
-from nightproof.stores.postgres import listing, quotas
+from nightproof.stores.postgres import quotas
 from nightproof.stores.postgres.link import ANEW
 from nightproof.stores.postgres.schema import DIGEST, LEFT
 from nightproof.stores.postgres.session import Session
 from nightproof.stores.postgres.values import Row, numbered
-
-if TYPE_CHECKING:
-    from nightproof.journal.listing import EffectFilter
 
 PAGE: Final = 20_000
 """So many entries are read at a time."""
@@ -84,10 +80,6 @@ class PostgresReader(TableReader):
 
     async def present(self) -> None:
         """See :class:`nightproof.journal.protocol.Reader`: a server says so itself."""
-
-    async def ledger(self, want: EffectFilter) -> list[EffectRow]:
-        """See :class:`nightproof.journal.protocol.Reader`."""
-        return [effect_row(row) for row in await listing.ledger(self._session, want)]
 
     async def index(self, run: int, inline: int) -> tuple[list[Recorded], list[int]]:
         """See :class:`nightproof.journal.protocol.Journal`."""

@@ -121,7 +121,15 @@ _V2 = (
         WHERE state IN ('intended', 'failed')""",
 )
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_V1, _V2)
+# Whatever the ledger is asked for by, these two have it: only what is shown is read whole.
+_V3 = (
+    "DROP INDEX effect_at",
+    "DROP INDEX effect_run",
+    'CREATE INDEX effect_at ON effect (at, key COLLATE "C") INCLUDE (state, name, run)',
+    'CREATE INDEX effect_run ON effect (run, at, key COLLATE "C") INCLUDE (state, name)',
+)
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_V1, _V2, _V3)
 """``MIGRATIONS[n]`` brings version n to n + 1."""
 
 VERSION = len(MIGRATIONS)

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from nightproof.errors import NotFound
 from nightproof.journal.quotas import QuotaRow
 from nightproof.journal.reading import TableReader
-from nightproof.journal.records import EffectRow, Entry, Recorded, checksum, intact
-from nightproof.journal.tables import ENTRY_COLUMNS, REPLAYABLE, Row, effect_row
+from nightproof.journal.records import Entry, Recorded, checksum, intact
+from nightproof.journal.tables import ENTRY_COLUMNS, REPLAYABLE, Row
 from nightproof.stores.sqlite import quotas
 from nightproof.stores.sqlite.connection import Database, explained
 from nightproof.stores.sqlite.schema import ARTIFACT_DIGEST, LISTING, VERSION
-
-if TYPE_CHECKING:
-    from nightproof.journal.listing import EffectFilter
 
 _SINCE: Final = {"incident": 3, "schedule": 4, "fire": 4, "audit": 6}
 """The version of the schema that tables came with."""
@@ -57,13 +54,6 @@ class SqliteReader(TableReader):
     async def present(self) -> None:
         """See :class:`nightproof.journal.protocol.Reader`."""
         self._db.present()
-
-    async def ledger(self, want: EffectFilter) -> list[EffectRow]:
-        """See :class:`nightproof.journal.protocol.Reader`."""
-        from nightproof.stores.sqlite import listing
-
-        sql, values = listing.ledger(want, self._version)
-        return [effect_row(row) for row in self._all(sql, *values)]
 
     async def index(self, run: int, inline: int) -> tuple[list[Recorded], list[int]]:
         """See :class:`nightproof.journal.protocol.Journal`."""

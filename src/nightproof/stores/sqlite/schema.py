@@ -119,7 +119,15 @@ CREATE INDEX effect_at ON effect (at, state);
 CREATE INDEX effect_doubt ON effect (at) WHERE state IN ('intended', 'failed');
 """
 
-MIGRATIONS: tuple[str, ...] = (_V1, _V2, _V3, _V4, _V5, _V6)
+# Whatever the ledger is asked for by, these two have it: only what is shown is read whole.
+_V7 = """
+DROP INDEX effect_at;
+DROP INDEX effect_run;
+CREATE INDEX effect_at ON effect (at, state, name, run);
+CREATE INDEX effect_run ON effect (run, at, state, name);
+"""
+
+MIGRATIONS: tuple[str, ...] = (_V1, _V2, _V3, _V4, _V5, _V6, _V7)
 """``MIGRATIONS[n]`` brings version n to n + 1."""
 
 VERSION = len(MIGRATIONS)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from nightproof.blobs.protocol import Blobs
-from nightproof.journal.listing import EffectFilter
+from nightproof.journal.listing import EffectFilter, EffectPlace
 from nightproof.journal.protocol import Reader
 from nightproof.journal.records import RunRow
 from nightproof.views import EffectView, ItemView
@@ -14,6 +14,7 @@ from nightproof.views.course import Course
 from nightproof.views.course import course as course_of
 from nightproof.views.effects import effect_view
 from nightproof.views.grid import ItemWhole
+from nightproof.views.ledger import cursor, look
 from nightproof.views.runs import view, word
 from nightproof.views.steps import learn, name_of
 
@@ -24,17 +25,18 @@ class RunEffects:
 
     run: str
     effects: list[EffectView]
-    next: int | None
-    """How many to skip for more; null at the end."""
+    next: str | None
+    """What to give as `before` for those behind them; null at the end."""
 
 
-async def effects(reader: Reader, row: RunRow, skip: int, limit: int) -> RunEffects:
+async def effects(
+    reader: Reader, row: RunRow, before: EffectPlace | None, limit: int
+) -> RunEffects:
     """The effects of a run."""
-    rows = await reader.ledger(EffectFilter(run=row.id, skip=skip, limit=limit + 1))
-    more = skip + limit if len(rows) > limit else None
+    found = await look(reader, EffectFilter(run=row.id, limit=limit, before=before))
     tried = word(view(row)) == "running"
-    shown = [effect_view(one, tried=tried) for one in rows[:limit]]
-    return RunEffects(row.name, shown, more)
+    shown = [effect_view(one, tried=tried) for one in found.rows]
+    return RunEffects(row.name, shown, cursor(found.next))
 
 
 @dataclass(frozen=True, slots=True)

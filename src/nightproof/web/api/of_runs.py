@@ -18,6 +18,7 @@ from nightproof.views.costs import costs as costs_of
 from nightproof.views.documents import parts
 from nightproof.views.environment import EnvironmentView, surroundings
 from nightproof.views.inputs import InputView, inputs
+from nightproof.views.ledger import place
 from nightproof.views.listing import RunPage
 from nightproof.views.timeline import LogPage
 from nightproof.views.timeline import log as log_page
@@ -25,7 +26,7 @@ from nightproof.views.verdicts import Verification
 from nightproof.views.witness import WitnessView
 from nightproof.web.api.aside import aside
 from nightproof.web.api.later import patiently, ready
-from nightproof.web.api.parameters import Id, JobName, Moment, RunName, Seq, text
+from nightproof.web.api.parameters import EffectCursor, Id, JobName, Moment, RunName, Seq, text
 from nightproof.web.comparing import comparisons
 from nightproof.web.site import Site, site_of
 
@@ -192,11 +193,11 @@ async def timeline(site: Site, run: RunName) -> parts.Timeline:
 async def run_effects(
     site: Site,
     run: RunName,
-    skip: Annotated[int, Field(ge=0, le=10**9, description="Leave out so many: `next`.")] = 0,
+    before: EffectCursor | None = None,
     limit: Annotated[int, Field(ge=1, le=1000, description="At most so many.")] = 100,
 ) -> parts.RunEffects:
     """The effects of a run, the newest first."""
-    return await parts.effects(site.journal, await _row(site, run), skip, limit)
+    return await parts.effects(site.journal, await _row(site, run), place(before or ""), limit)
 
 
 async def artifacts(

@@ -19,15 +19,16 @@ from nightproof.views.audit import AuditPage, audits, whose
 from nightproof.views.budgets import ENDED, BudgetDocument
 from nightproof.views.comparison import DriftDocument
 from nightproof.views.documents import nights as nightly
-from nightproof.views.ledger import LedgerPage, ledger
+from nightproof.views.ledger import LedgerPage, ledger, place
 from nightproof.views.nights import Calendar
 from nightproof.views.nights import calendar as calendar_of
 from nightproof.views.pairs import comparable
 from nightproof.views.schedules import schedules as schedules_of
 from nightproof.views.search import SearchView
 from nightproof.views.search import search as search_for
+from nightproof.views.values import whole
 from nightproof.web.api.later import patiently, ready
-from nightproof.web.api.parameters import Id, JobName, RunName, text
+from nightproof.web.api.parameters import EffectCursor, Id, JobName, RunName, text
 from nightproof.web.comparing import comparisons
 from nightproof.web.nights import memory_of
 from nightproof.web.site import Site, site_of
@@ -140,12 +141,19 @@ async def effects(
     ] = None,
     contains: Annotated[str | None, text("Only with this in their key or name.")] = None,
     run: RunName | None = None,
-    skip: Annotated[int, Field(ge=0, le=10**9, description="Leave out so many: `next`.")] = 0,
+    before: EffectCursor | None = None,
     limit: Annotated[int, Field(ge=1, le=1000, description="At most so many.")] = 50,
 ) -> LedgerPage:
-    """The ledger of effects over all runs, the newest first."""
+    """The ledger of effects over all runs, the newest first.
+
+    By state or text it looks back for a short time; `backTo` says how far it came where that
+    was not enough for a whole page, and `next` goes on.
+    """
     row = await open_run(site.journal, run) if run is not None else None
-    want = EffectFilter(row.id if row else None, tuple(state or ()), contains or "", limit, skip)
+    want = EffectFilter(
+        row.id if row else None, tuple(state or ()), whole(contains or ""), limit,
+        place(before or ""),
+    )  # fmt: skip
     return await ledger(site.journal, want)
 
 

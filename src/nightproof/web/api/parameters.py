@@ -8,6 +8,8 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
+from nightproof.views.ledger import LONGEST
+
 NAME = 1000
 """So many characters of a name are taken; a run's unique beginning will do."""
 _TEXT = r"^[^\u0000]*$"
@@ -37,6 +39,14 @@ def text(description: str, length: int = NAME) -> object:
 
 RunName = Annotated[str, text("A run's name, or a unique beginning of it.")]
 JobName = Annotated[str, text("A job's name.")]
+EffectCursor = Annotated[
+    str,
+    Field(
+        max_length=LONGEST + 20,
+        pattern=r"^[0-9]{1,15}\.[^\u0000]*$",
+        description="Go on with those behind it: `next`.",
+    ),
+]
 Moment = Annotated[
     int,
     BeforeValidator(_milliseconds),

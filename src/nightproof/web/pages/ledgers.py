@@ -10,9 +10,10 @@ from nightproof.journal.listing import EffectFilter
 from nightproof.limits import Quota
 from nightproof.model.states import EffectState
 from nightproof.views.audit import audits
-from nightproof.views.ledger import DOUBT, DOUBTS, ledger
+from nightproof.views.ledger import DOUBT, DOUBTS, ledger, place
 from nightproof.views.quotas import QuotaView, UseView, quotas
 from nightproof.views.runs import open_run
+from nightproof.views.values import whole
 from nightproof.web.rendering import duration, number, page, url
 from nightproof.web.site import site_of
 
@@ -39,18 +40,19 @@ async def effects(request: Request) -> Response:
     reader = site_of(request).journal
     asked = request.query_params
     state = asked.get("state", "") if asked.get("state", "") in _STATES else ""
-    text, name, skip = asked.get("q", ""), asked.get("run", ""), natural(asked.get("skip"))
+    text, name = whole(asked.get("q", "")), asked.get("run", "")
+    before = place(asked.get("before", ""))
     row = await open_run(reader, name) if name else None
-    want = EffectFilter(row.id if row else None, _STATES[state], text, ROWS, skip)
+    want = EffectFilter(row.id if row else None, _STATES[state], text, ROWS, before)
     shown = await ledger(reader, want)
 
-    def at(skip: int | None, state: str = state) -> str:
-        return url("/effects", state=state, q=text, run=name, skip=skip or None)
+    def at(before: str | None, state: str = state) -> str:
+        return url("/effects", state=state, q=text, run=name, before=before)
 
     return page(
         request, "effects.html", shown=shown, most=DOUBTS, state=state, text=text, run=name,
-        states=[(one, at(None, one)) for one in _STATES], first=skip + 1,
-        newer=at(max(0, skip - ROWS)) if skip else None,
+        states=[(one, at(None, one)) for one in _STATES],
+        newest=at(None) if before else None,
         older=None if shown.next is None else at(shown.next),
     )  # fmt: skip
 

@@ -16,7 +16,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from nightproof.views.runs import word
-from nightproof.views.search import DIGESTS, by_field, digests, search
+from nightproof.views.search import DIGESTS, by_field, digests, search, sought
 from nightproof.web.rendering import page, url
 from nightproof.web.site import site_of
 
@@ -49,6 +49,7 @@ async def find(request: Request) -> Response:
     return page(
         request, "search.html", word=word, query=query, found=found, file=name, again=bool(after), by_field=by_field(query),
         next=url("/search", q=query, after=found.next) if found.next else None,
+        sought=sought(query),
     )  # fmt: skip
 
 
