@@ -27,6 +27,7 @@ def test_demo_checks_its_claims_without_home_or_terminal(np):
     assert "ok   the evidence mentions fx-desk.json" in ran.out
     report = next(line for line in ran.out.splitlines() if line.startswith("The report:"))
     assert Path(report.split()[-1]).is_file()
+    assert f"Its pages:    cd {np.folder / 'shown'} && nightproof serve" in ran.out
     assert len((np.folder / "shown" / "outbox.jsonl").read_text().splitlines()) == 1
 
 

@@ -60,6 +60,7 @@ def demo(folder: Path | None, cause: str) -> int:
     print(f"\nAll {stage.checked} claims were checked and hold.")
     print(f"The report:   {stage.report}")
     print(f"The journal:  cd {place} && nightproof show {stage.run}")
+    print(f"Its pages:    cd {place} && nightproof serve")
     return 0
 
 
