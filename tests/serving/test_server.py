@@ -127,6 +127,26 @@ def test_a_night_starts_when_it_is_due(serving):
     serving(act)
 
 
+def test_a_schedule_that_was_first_served_by_a_wrong_clock_says_so(serving):
+    """It starts nothing, since nothing was missed before then: that is no silence."""
+    real = START + timedelta(seconds=HALF_HOUR)
+
+    async def act(server, time):
+        time.set(real)
+        for _ in range(2):
+            await server.round()
+        assert server.children.started == []
+        [told] = [line for line in server.said if "ahead of this machine's clock" in line]
+        assert "main/tonight was first served at 2026-11-15 19:00 UTC" in told
+        assert "schedule" in server.problems
+        time.set(START + timedelta(days=31, seconds=HALF_HOUR))
+        await server.round()
+        assert len(server.children.started) == 1
+        assert "schedule" not in server.problems
+
+    serving(act, start=START + timedelta(days=31))
+
+
 def test_a_night_that_has_run_is_not_started(serving):
     """By another server, or by hand: the store says so."""
 

@@ -225,6 +225,16 @@ def test_a_schedule_that_only_others_are_served_beside_is_retired(night, at_noon
     assert (old.next, old.missed) == ([], [])
 
 
+def test_a_clock_that_was_ahead_retires_no_schedule(night, at_noon):
+    """A schedule that was seen by a wrong clock does not make the others look forgotten."""
+    real = at_noon.at
+    at_noon.at = real + 31 * 86_400
+    served(night, at_noon, name="main/old")
+    at_noon.at = real
+    served(night, at_noon, name="main/new", job="other")
+    assert [one.retired for one in plans(night)] == [False, False]
+
+
 def test_a_zone_that_is_not_known_is_a_problem_of_one_schedule(night, at_noon):
     """The others are told of all the same, and so is the calendar."""
     served(night, at_noon, tz="Mars/Olympus")

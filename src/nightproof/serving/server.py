@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from nightproof.errors import NightproofError
+from nightproof.errors import NightproofError, StoreError
 from nightproof.journal.protocol import Journal
 from nightproof.journal.records import RunRow
 from nightproof.journal.schedules import ScheduleRow
@@ -27,6 +27,8 @@ from nightproof.serving.recovery import recoverable
 ROUND_SECONDS = 2.0
 """How often the store is asked; what is due starts at most so much later."""
 SEEN_SECONDS = 60.0
+AHEAD = timedelta(hours=1)
+"""So far the clocks of servers may be apart."""
 JOURNAL = "journal"
 SCHEDULE = "schedule"
 RECOVERY = "recovery"
@@ -172,6 +174,18 @@ class Server:
         for one in self.plans:
             for fire in await self._open(one):
                 self._fire(one, fire)
+        self._mind_the_clock()
+
+    def _mind_the_clock(self) -> None:
+        """Raise StoreError for a schedule that starts nothing since a clock was or is wrong."""
+        for one in self.plans:
+            since = self.since[one.name]
+            if since > clock.now() + AHEAD:
+                raise StoreError(
+                    f"{one.name} was first served at {since:%Y-%m-%d %H:%M} UTC, ahead of this "
+                    "machine's clock: it starts nothing before that. Correct the clock; where it is "
+                    "right, change the schedule's time by a minute: it then begins anew"
+                )
 
     async def _open(self, one: Planned) -> list[datetime]:
         """The times of a schedule that no run is there for."""

@@ -98,7 +98,8 @@ async def schedules(
 
 def retired(row: ScheduleRow, among: Sequence[ScheduleRow]) -> bool:
     """Whether a schedule is not served any more, while others are."""
-    return max(one.seen for one in among) - row.seen > _RETIRED_MS
+    now = clock.now_ms()  # a clock may have been ahead when one was seen last
+    return max(min(one.seen, now) for one in among) - row.seen > _RETIRED_MS
 
 
 def timetable(row: ScheduleRow) -> Timetable:
