@@ -30,6 +30,10 @@ from nightproof.model import clock, crash, identity
 from nightproof.model.identity import ProcessIdentity
 from nightproof.testing import servers
 
+sys.path.insert(0, str(Path(__file__).parent / "processes"))
+
+import forked
+
 T = TypeVar("T")
 hypothesis.settings.register_profile("explore", max_examples=5000, deadline=None)
 _schemas = itertools.count(1)
@@ -231,15 +235,11 @@ class Program:
     path: Path
     url: str
 
-    def start(self, *args: str, **environ: str) -> subprocess.Popen[str]:
+    def start(self, *args: str, **environ: str) -> forked.Fork | subprocess.Popen[str]:
         """A process that runs the file's ``main``."""
-        return subprocess.Popen(
-            [sys.executable, str(self.path), self.url, *args],
-            env={**os.environ, "PYTHONPATH": ":".join(sys.path), **environ},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        env = {**os.environ, **environ}
+        loaded = ("nightproof.stores.postgres",)
+        return forked.start([self.url, *args], Path.cwd(), env, program=self.path, loaded=loaded)
 
     def run(self, *args: str, **environ: str) -> tuple[int, str]:
         """Exit code and output of a process; its errors are part of the output."""

@@ -136,17 +136,18 @@ def test_a_live_owner_is_left_alone(night, night_contract):
     entered = asyncio.Event
 
     async def main():
-        gate = entered()
+        begun, gate = entered(), entered()
 
         @job(name="held")
         async def held(contract: night_contract) -> int:
+            begun.set()
             await gate.wait()
             return 1
 
         one, other = night.app(alive=True), night.app(alive=True)
         try:
             running = asyncio.create_task(one.run(held, night_contract()))
-            await asyncio.sleep(0.05)
+            await begun.wait()
             with pytest.raises(AlreadyRunning) as caught:
                 await other.run(held, night_contract())
             assert str(os.getpid()) in caught.value.message

@@ -99,13 +99,13 @@ class Fork:
 
 
 class Host:
-    """The process that forks; it ends with the tests' own."""
+    """The process that forks, and has `loaded` more; it ends with the tests' own."""
 
-    def __init__(self) -> None:
+    def __init__(self, loaded: Sequence[str] = ()) -> None:
         self._line, theirs = socket.socketpair()
         kept = {name: text for name, text in os.environ.items() if name[:10] != "NIGHTPROOF"}
         self._process = subprocess.Popen(
-            [sys.executable, str(HOST), str(theirs.fileno())],
+            [sys.executable, str(HOST), str(theirs.fileno()), *loaded],
             env={**kept, "NO_COLOR": "1", "TERM": "dumb"},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
@@ -125,6 +125,7 @@ class Host:
         cwd: Path | str,
         env: Mapping[str, str],
         files: tuple[int, int, int],
+        program: str | None = None,
     ) -> Fork:
         """A command; each of `files` is an open file, or one of subprocess's words."""
         ours: list[IO[str] | None] = []
@@ -142,7 +143,9 @@ class Host:
             else:
                 theirs.append(os.dup(theirs[1] if file == subprocess.STDOUT else file))
         ends, tells = os.pipe()
-        command = {"words": list(words), "cwd": str(cwd), "env": dict(env)}
+        command = {
+            "words": list(words), "cwd": str(cwd), "env": dict(env), "program": program,
+        }  # fmt: skip
         text = json.dumps(command).encode("utf-8", "surrogateescape")
         with self._lock:
             socket.send_fds(self._line, [struct.pack("!I", len(text))], [*theirs, tells])
@@ -152,7 +155,7 @@ class Host:
         return Fork(ends, ours)
 
 
-_host: Host | None = None
+_hosts: dict[tuple[str, ...], Host] = {}
 
 
 def _interpreter(env: Mapping[str, str]) -> dict[str, str]:
@@ -168,17 +171,23 @@ def start(
     stdin: int = subprocess.DEVNULL,
     stdout: int = subprocess.PIPE,
     stderr: int = subprocess.PIPE,
+    program: Path | str | None = None,
+    loaded: tuple[str, ...] = (),
 ) -> Fork | subprocess.Popen[str]:
-    """``python -m nightproof`` with these words."""
-    global _host
+    """``python -m nightproof`` with these words, or ``python PROGRAM`` with them.
+
+    `loaded` are modules that the process finds imported, besides those of most commands.
+    """
     if _interpreter(env) != _interpreter(os.environ) or os.environ.get(UNFORKED):
+        what = ["-m", "nightproof"] if program is None else [str(program)]
         return subprocess.Popen(
-            [sys.executable, "-m", "nightproof", *words],
+            [sys.executable, *what, *words],
             cwd=cwd, env=dict(env), stdin=stdin, stdout=stdout, stderr=stderr, text=True,
         )  # fmt: skip
-    if _host is None:
-        _host = Host()
-    return _host.start(words, cwd, env, (stdin, stdout, stderr))
+    if loaded not in _hosts:
+        _hosts[loaded] = Host(loaded)
+    file = None if program is None else str(program)
+    return _hosts[loaded].start(words, cwd, env, (stdin, stdout, stderr), file)
 
 
 def run(

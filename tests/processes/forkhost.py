@@ -53,12 +53,13 @@ def become(command: dict, files: list[int]) -> None:
     os.environ.update(command["env"])
     time.tzset()
     os.chdir(command["cwd"])
-    sys.path.insert(0, str(Path.cwd()))
-    sys.argv = ["nightproof", *command["words"]]
+    program = command["program"]
+    sys.path.insert(0, str(Path(program).parent if program else Path.cwd()))
+    sys.argv = [program or "nightproof", *command["words"]]
 
 
-def serve(line: socket.socket) -> bool:
-    """Fork for every command; True in a fork, False when nobody asks any more."""
+def serve(line: socket.socket) -> dict | None:
+    """Fork for every command; in a fork what it is asked, None when nobody asks any more."""
     children: dict[int, tuple[int, int]] = {}
     with selectors.DefaultSelector() as ready:
         ready.register(line, selectors.EVENT_READ)
@@ -67,7 +68,7 @@ def serve(line: socket.socket) -> bool:
                 if key.fileobj is line:
                     found = asked(line)
                     if found is None:
-                        return False
+                        return None
                     command, files = found
                     told = files.pop()
                     pid = os.fork()
@@ -79,7 +80,7 @@ def serve(line: socket.socket) -> bool:
                             os.close(one[1])
                         os.close(told)
                         become(command, files)
-                        return True
+                        return command
                     for file in files:
                         os.close(file)
                     end = os.pidfd_open(pid)
@@ -98,9 +99,13 @@ def serve(line: socket.socket) -> bool:
 
 if __name__ == "__main__":
     sys.path.pop(0)  # this file's folder
-    for name in COMMON:
+    for name in (*COMMON, *sys.argv[2:]):
         import_module(name)
     gc.collect()
     gc.freeze()  # what a collection does not look at is not copied into every fork either
-    if serve(socket.socket(fileno=int(sys.argv[1]))):
-        runpy.run_module("nightproof", run_name="__main__", alter_sys=True)
+    command = serve(socket.socket(fileno=int(sys.argv[1])))
+    if command is not None:
+        if command["program"]:
+            runpy.run_path(command["program"], run_name="__main__")
+        else:
+            runpy.run_module("nightproof", run_name="__main__", alter_sys=True)

@@ -86,3 +86,25 @@ def test_another_interpreter_begins_anew(tmp_path: Path, env: dict[str, str]):
     child = forked.start(["--version"], tmp_path, {**env, "PYTHONHASHSEED": "3"})
     assert isinstance(child, subprocess.Popen)
     assert child.communicate()[0].strip()
+
+
+def test_a_program_is_run_as_by_the_interpreter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Its name, its folder on the path, its arguments and exit code; with what was loaded for it."""
+    (tmp_path / "beside.py").write_text("said = 'beside'")
+    file = tmp_path / "program.py"
+    file.write_text(
+        "import sys\nfrom pathlib import Path\nimport beside\n"
+        "print(__name__, Path(__file__).name, beside.said, sys.argv[1:], 'colorsys' in sys.modules)\n"
+        "sys.exit(7)\n"
+    )
+    found = []
+    for anew in ("", "1"):
+        monkeypatch.setenv(forked.UNFORKED, anew)
+        child = forked.start(
+            ["a", "b"], tmp_path.parent, os.environ, program=file, loaded=("colorsys",)
+        )
+        out, err = child.communicate(timeout=60)
+        assert (child.returncode, err) == (7, "")
+        found.append(out)
+    assert found[0] == "__main__ program.py beside ['a', 'b'] True\n"
+    assert found[1] == "__main__ program.py beside ['a', 'b'] False\n"
