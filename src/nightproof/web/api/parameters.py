@@ -10,9 +10,8 @@ from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from nightproof.views.ledger import LONGEST
 
-NAME = 1000
-"""So many characters of a name are taken; a run's unique beginning will do."""
-_TEXT = r"^[^\u0000]*$"
+NAME = 20_000
+"""So many characters of a name or text are taken: what fits into an address."""
 _MOMENT = re.compile(
     r"(\d{4}-\d{2}-\d{2})[Tt](\d{2}:\d{2}):(\d{2})(\.\d+)?([Zz]|[+-]\d{2}:\d{2})", re.ASCII
 )
@@ -34,7 +33,7 @@ def _milliseconds(text: str) -> int:
 
 def text(description: str, length: int = NAME) -> object:
     """Some text of the user's."""
-    return Field(min_length=1, max_length=length, pattern=_TEXT, description=description)
+    return Field(min_length=1, max_length=length, description=description)
 
 
 RunName = Annotated[str, text("A run's name, or a unique beginning of it.")]
