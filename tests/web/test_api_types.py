@@ -14,8 +14,8 @@ from nightproof.web.api.description import description
 JSON = {"$ref": "#/components/schemas/Json"}
 USERS_OWN = {
     ("DivergenceNote", "arguments"), ("DivergenceNote", "now"), ("DivergenceNote", "recorded"),
-    ("EffectView", "inputs"), ("InputView", "contract"), ("ItemWhole", "value"), ("Line", "data"),
-    ("Run", "contract"), ("Run", "result"), ("StepsItemView", "inputs"),
+    ("EffectView", "inputs"), ("InputView", "contract"), ("ItemWhole", "value"),
+    ("LedgerLine", "inputs"), ("Line", "data"), ("Run", "contract"), ("Run", "result"), ("StepsItemView", "inputs"),
 }  # fmt: skip
 """Fields that hold whatever a job has: any JSON."""
 TEXTS = set(

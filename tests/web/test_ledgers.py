@@ -13,7 +13,7 @@ from nightproof.journal.listing import AuditRow, EffectFilter
 from nightproof.model import clock, identity
 from nightproof.model.states import EffectState
 from nightproof.views.ledger import ledger, place
-from nightproof.views.quotas import QuotaView, UseView
+from nightproof.views.quotas import QuotaSpec, QuotaView, UseView
 from nightproof.web.assets import asset
 from nightproof.web.drawing import shares, spark_lines
 from nightproof.web.pages.ledgers import allowed, day
@@ -152,8 +152,9 @@ def test_the_audit_trail(own_house: Any, serving: Any):
 
 def test_an_allowance_in_words():
     """Windows, days and money read like a sentence, each with the part that a sharer has of it."""
-    spec = {"rate": "6/min", "daily": 1000, "tokens": "500/10s", "money": "20/day"}
-    spec |= {"resets": "00:00 America/Los_Angeles", "shares": {"telemetry": 0.25}}
+    spec = QuotaSpec(
+        "6/min", 1000, "00:00 America/Los_Angeles", "500/10s", "20/day", {"telemetry": 0.25}
+    )
     one = QuotaView("ads", spec, None, "", [], [])
     parts = [("requests", 4.5), ("requests a day", 750), ("tokens", 375), ("money", 15)]
     told = [allowed(one, UseView(what, "", 0, cap, None)) for what, cap in parts]
@@ -164,7 +165,7 @@ def test_an_allowance_in_words():
         "15 a day of money",
     ]
     assert day(one) == "00:00 America/Los_Angeles"
-    assert day(QuotaView("ads", {"rate": "6/min"}, None, "", [], [])) == ""
+    assert day(QuotaView("ads", QuotaSpec("6/min"), None, "", [], [])) == ""
 
 
 @pytest.mark.parametrize(

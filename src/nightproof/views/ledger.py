@@ -15,7 +15,7 @@ from nightproof.model import clock
 from nightproof.model.states import EffectState
 from nightproof.views.effects import EffectView, effect_view
 from nightproof.views.runs import Standing, view, word
-from nightproof.views.values import Time, iso, whole
+from nightproof.views.values import Place, Time, iso, whole
 
 DOUBT = (EffectState.INTENDED, EffectState.FAILED)
 """The states in which it is not known whether an effect happened."""
@@ -54,7 +54,7 @@ class LedgerPage:
     effects: list[LedgerLine]
     doubts: int
     """How many of the whole ledger are in doubt; counted up to 100."""
-    next: str | None
+    next: Place | None
     """What to give as `before` for those behind them; null at the end."""
     back_to: Time | None
 

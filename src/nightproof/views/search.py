@@ -22,7 +22,7 @@ from nightproof.model.states import Kind, RunStatus
 from nightproof.views.effects import EffectView, effect_view
 from nightproof.views.ledger import cursor, look
 from nightproof.views.runs import RunView, view
-from nightproof.views.values import Time, iso, parsed, whole
+from nightproof.views.values import Place, Time, iso, parsed, whole
 
 SECONDS = 0.15
 """So long a search looks back at a time."""
@@ -102,7 +102,7 @@ class SearchView:
     """Runs whose contract has a digest that was asked for."""
     fields: list[FieldHit] = field(default_factory=list)
     effects: list[EffectView] = field(default_factory=list)
-    more_effects: str | None = None
+    more_effects: Place | None = None
     """Where the list of effects goes on with its search (`before`), None where it is over."""
     effects_to: Time | None = None
     """Of when the oldest effect was that there was time for; None where all were looked at."""

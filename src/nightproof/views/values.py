@@ -26,6 +26,8 @@ Json = Any
 """Any JSON: what is the user's own, in whatever shape."""
 Time = Annotated[str, Form(format="date-time")]
 Day = Annotated[str, Form(format="date")]
+Place = Annotated[str, Form(pattern=r"^[0-9]{1,15}\.")]
+"""Where a list of effects goes on, see :func:`nightproof.views.ledger.cursor`."""
 
 
 def iso(ms: int | None) -> str | None:

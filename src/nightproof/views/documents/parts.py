@@ -17,6 +17,7 @@ from nightproof.views.grid import ItemWhole
 from nightproof.views.ledger import cursor, look
 from nightproof.views.runs import view, word
 from nightproof.views.steps import learn, name_of
+from nightproof.views.values import Place
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +26,7 @@ class RunEffects:
 
     run: str
     effects: list[EffectView]
-    next: str | None
+    next: Place | None
     """What to give as `before` for those behind them; null at the end."""
 
 
