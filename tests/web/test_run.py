@@ -137,6 +137,7 @@ def test_the_log(dashboard: Any):
     assert kinds[0] == "started"
     assert kinds[-1] == "completed"
     assert kinds.index("died") < kinds.index("resumed")
+    assert "every artifact has its manifest beside it, not signed" in text
     only = dashboard.get(at(dashboard, "crashed", "/log") + "?what=attempts").text
     assert set(re.findall(r'<th scope="row">([\w-]+)</th>', only)) == {
         "started", "died", "resumed", "completed",

@@ -229,6 +229,10 @@ def _event(data: dict[str, Any]) -> tuple[str, str]:
         return name, f"effect '{data.get('effect')}' [{data.get('key')}]: {message}; {policy}"
     if name == "undone":
         return name, f"step {where} was undone"
+    if name == "manifest":
+        key = data.get("keyid")
+        signed = f"signed with {str(key)[:12]}" if key else "not signed"
+        return name, f"every artifact has its manifest beside it, {signed}"
     return name, message or name
 
 

@@ -86,3 +86,24 @@ def test_who_had_the_focus_when_it_went_is_at_the_content(
     assert page.evaluate("document.activeElement.id") == "main"
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.closest('main') !== null")
+
+
+def test_the_title_of_a_tab_has_the_news(
+    own_house: Any, serving: Callable[..., Any], visit: Callable[..., Any]
+):
+    """Whoever looks at another tab sees what needs somebody, and how a run stands."""
+    running, held = serving(own_house), own_house.runs["held"]
+    visitor = visit()
+    page = visitor.open(running.url)
+    assert page.title() == "(4) Last night · nightproof"
+    page.locator("#live", has_text="live").wait_for()
+    command(own_house.folder, "run", "jobs.py:doubt", "-", given={"task": "words", "text": "news"})
+    page.locator(".need", has_text="doubt/news").wait_for()
+    assert page.title() == "(5) Last night · nightproof"
+    assert page.locator("[role=status]", has_text="5 things").count() == 1, "it is read out too"
+    page = visitor.open(f"{running.url}/runs/{held}")
+    assert page.title() == f"{held}: parked · nightproof"
+    page.locator("#live", has_text="live").wait_for()
+    command(own_house.folder, "cancel", held)
+    page.locator(".title .status", has_text="cancelled").wait_for()
+    assert page.title() == f"{held}: cancelled · nightproof"
