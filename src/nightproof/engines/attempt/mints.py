@@ -118,7 +118,7 @@ class Mints:
     def _remember(self, mint: Mint) -> None:
         mark = b"$from:" + mint.fp.hex().encode()
         for text in _texts(json.loads(mint.step.result.encode(mint.value))):
-            self._texts[json.dumps(text, ensure_ascii=False)[1:-1].encode()] = mark
+            self._texts[_inside(text)] = mark
             if mint.step.secret:
                 hide(text)
         try:
@@ -202,6 +202,16 @@ class Mints:
                     await self._make(mint)
         args, kwargs = self.freshen(args, kwargs)
         return args, kwargs, bool(refused)
+
+
+def needles(value: str) -> list[bytes]:
+    """What says that JSON data hold an expiring value, which is JSON text: it, or a part of it."""
+    return [value.encode(), *(_inside(text) for text in _texts(json.loads(value)))]
+
+
+def _inside(text: str) -> bytes:
+    """A text as it stands inside of JSON data."""
+    return json.dumps(text, ensure_ascii=False)[1:-1].encode()
 
 
 def _texts(value: Any) -> Iterator[str]:

@@ -209,7 +209,10 @@ class Chunks(Mapper):
                 "on_error": self.call.on_error,
             }
             seen = run.waits.pokes
-            mints = run.mints.records(part for item in items for part in item.known)
+            mints = run.mints.records(
+                (part for item in items for part in item.known),
+                (*(item.part for item in items), *(part.encode() for part in self._common)),
+            )
             answer: ChunkAnswer = await run.asking.ask(
                 step.name, message, f"chunk-{ident}", mints=mints
             )

@@ -8,7 +8,7 @@ from typing import Any, cast
 from temporalio import workflow
 
 from nightproof.durable.step import Step
-from nightproof.engines.attempt.mints import Mint, Mints
+from nightproof.engines.attempt.mints import Mint, Mints, needles
 from nightproof.engines.temporal.execution import Execution
 from nightproof.engines.temporal.parts import MintRecord
 from nightproof.errors import MisuseError
@@ -21,6 +21,8 @@ class WorkflowMints(Mints):
         super().__init__(cast("Any", run))
         self._workflow = run
         self._records: dict[bytes, MintRecord] = {}
+        self._past: dict[bytes, dict[str, list[bytes]]] = {}
+        """What each value was, oldest first, and the texts by which it is found in arguments."""
 
     async def call(self, step: Step[..., Any], args: Any, kwargs: Mapping[str, Any]) -> Any:
         """The current value; refused where a secret would travel in the clear."""
@@ -65,19 +67,36 @@ class WorkflowMints(Mints):
             if mint is None:
                 continue  # made inside a step: the body never sees it
             known = self._records.get(fp)
+            newest = mint.value
+            past = self._past.setdefault(fp, {})
+            for text in (*record.get("older", ()), record["value"]):
+                mint.value = mint.step.result.decode(text.encode())
+                self._remember(mint)
+                past[text] = needles(text)
             if known is not None and known["made"] > record["made"]:
+                mint.value = newest
                 continue
             self._records[fp] = record
-            for older in record.get("older", ()):
-                mint.value = mint.step.result.decode(older.encode())
-                self._remember(mint)
-            mint.value = mint.step.result.decode(record["value"].encode())
             mint.made, mint.serial = record["made"], record["serial"]
-            self._remember(mint)
 
-    def records(self, parts: Iterable[bytes]) -> list[MintRecord]:
-        """Those that occur in arguments, as their substituted `parts` say."""
+    def records(self, known: Iterable[bytes], parts: Iterable[bytes]) -> list[MintRecord]:
+        """Those that occur in arguments: `parts` as they are, `known` as they are identified.
+
+        Each with those of its former values that the arguments still hold, and no others: a
+        token that is made again for weeks has thousands.
+        """
         if not self._records:
             return []
-        joined = b"\n".join(parts)
-        return [record for record in self._records.values() if record["fp"].encode() in joined]
+        marked, given = b"\n".join(known), b"\n".join(parts)
+        return [
+            {**record, "older": self._held(fp, record, given)}
+            for fp, record in self._records.items()
+            if record["fp"].encode() in marked
+        ]
+
+    def _held(self, fp: bytes, record: MintRecord, given: bytes) -> list[str]:
+        return [
+            text
+            for text, found_by in self._past[fp].items()
+            if text != record["value"] and any(one in given for one in found_by)
+        ]

@@ -41,7 +41,8 @@ class MintRecord(TypedDict):
     made: float
     serial: int
     older: NotRequired[list[str]]
-    """What it was before (JSON text): arguments may still hold it."""
+    """What it was before (JSON text), oldest first: of a call, what its arguments still hold; of
+    an answer, the last few."""
 
 
 class Head(TypedDict):

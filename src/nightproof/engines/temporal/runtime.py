@@ -180,7 +180,7 @@ class WorkflowRuntime:
             "occurrence": before,
             "label": label,
         }
-        mints = self.mints.records(known or ())
+        mints = self.mints.records(known, parts) if known else []
         local = isinstance(routine, Step) and routine.pure
         while True:
             seen = self.waits.pokes

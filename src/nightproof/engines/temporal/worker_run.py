@@ -225,6 +225,10 @@ class WorkerWaits(Waits):
                 continue
 
 
+OLDER = 4
+"""So many forms of an expiring value an answer tells of: those that may have been made for it."""
+
+
 class WorkerMints(Mints):
     """Expiring values that other workers may have made, and that the workflow remembers."""
 
@@ -257,9 +261,9 @@ class WorkerMints(Mints):
             mint.made, mint.serial = record["made"], max(mint.serial, record["serial"])
 
     def record(self, mint: Mint) -> MintRecord:
-        """A value as messages carry it."""
+        """A value as messages carry it; the workflow knows what it was long ago."""
         encode = mint.step.result.encode
-        known = [value for value, owner in self.by_value.items() if owner is mint]
+        known = [value for value, owner in self.by_value.items() if owner is mint][-OLDER:]
         return MintRecord(
             fp=mint.fp.hex(),
             step=mint.step.name,
