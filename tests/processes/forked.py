@@ -3,7 +3,8 @@
 A command that begins here is a real process: its own pid, signals, files, environment and
 folder, an end by ``kill -9`` or by an exit code. Only its first 0.3 s of imports are not
 done again. ``NIGHTPROOF_UNFORKED=1`` starts every one from nothing; what depends on a
-beginning from nothing (imports, ``PYTHON…`` variables, another hash seed) does so anyway.
+beginning from nothing (imports, ``PYTHON…`` variables) does so anyway; a hash seed that is
+given is that of a host of its own.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from typing import IO
 
 HOST = Path(__file__).with_name("forkhost.py")
 UNFORKED = "NIGHTPROOF_UNFORKED"
+SEED = "PYTHONHASHSEED"
 
 
 class Fork:
@@ -99,14 +101,17 @@ class Fork:
 
 
 class Host:
-    """The process that forks, and has `loaded` more; it ends with the tests' own."""
+    """The process that forks, and has `loaded` more; it ends with the tests' own.
 
-    def __init__(self, loaded: Sequence[str] = ()) -> None:
+    Its forks share `seed`, the ``PYTHONHASHSEED`` that it begins with, if one is given.
+    """
+
+    def __init__(self, loaded: Sequence[str] = (), seed: str | None = None) -> None:
         self._line, theirs = socket.socketpair()
         kept = {name: text for name, text in os.environ.items() if name[:10] != "NIGHTPROOF"}
         self._process = subprocess.Popen(
             [sys.executable, str(HOST), str(theirs.fileno()), *loaded],
-            env={**kept, "NO_COLOR": "1", "TERM": "dumb"},
+            env={**kept, "NO_COLOR": "1", "TERM": "dumb", **({SEED: seed} if seed else {})},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             pass_fds=[theirs.fileno()],
@@ -155,12 +160,12 @@ class Host:
         return Fork(ends, ours)
 
 
-_hosts: dict[tuple[str, ...], Host] = {}
+_hosts: dict[tuple[tuple[str, ...], str | None], Host] = {}
 
 
 def _interpreter(env: Mapping[str, str]) -> dict[str, str]:
     """What an interpreter takes from its environment at its beginning, and only then."""
-    return {name: text for name, text in env.items() if name.startswith("PYTHON")}
+    return {name: text for name, text in env.items() if name.startswith("PYTHON") and name != SEED}
 
 
 def start(
@@ -184,10 +189,11 @@ def start(
             [sys.executable, *what, *words],
             cwd=cwd, env=dict(env), stdin=stdin, stdout=stdout, stderr=stderr, text=True,
         )  # fmt: skip
-    if loaded not in _hosts:
-        _hosts[loaded] = Host(loaded)
+    host = (loaded, env.get(SEED))
+    if host not in _hosts:
+        _hosts[host] = Host(*host)
     file = None if program is None else str(program)
-    return _hosts[loaded].start(words, cwd, env, (stdin, stdout, stderr), file)
+    return _hosts[host].start(words, cwd, env, (stdin, stdout, stderr), file)
 
 
 def run(

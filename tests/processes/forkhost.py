@@ -25,7 +25,9 @@ from pathlib import Path
 COMMON = """
     nightproof.app nightproof.cli.main nightproof.cli.commands nightproof.cli.running
     nightproof.stores.sqlite nightproof.stores.files nightproof.engines.embedded
-    rich.console rich.table rich.progress
+    nightproof.cli.drifting nightproof.cli.environments nightproof.cli.isolating
+    nightproof.cli.serving nightproof.cli.scheduling nightproof.web.dashboard
+    nightproof.provenance.manifest.making rich.console rich.table rich.progress
 """.split()
 
 

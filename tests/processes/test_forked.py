@@ -83,9 +83,22 @@ def test_how_a_fork_ends_is_told(tmp_path: Path, env: dict[str, str]):
 
 def test_another_interpreter_begins_anew(tmp_path: Path, env: dict[str, str]):
     """What Python reads at its beginning only is there for it."""
-    child = forked.start(["--version"], tmp_path, {**env, "PYTHONHASHSEED": "3"})
+    child = forked.start(["--version"], tmp_path, {**env, "PYTHONWARNINGS": "ignore"})
     assert isinstance(child, subprocess.Popen)
     assert child.communicate()[0].strip()
+
+
+def test_a_seed_of_hashes_is_heeded(tmp_path: Path, env: dict[str, str]):
+    """Forks with one seed hash alike, with another one otherwise."""
+    program = tmp_path / "hashes.py"
+    program.write_text("import os; print(hash('nightproof'), os.environ['PYTHONHASHSEED'])")
+    told = []
+    for seed in ("3", "3", "4"):
+        child = forked.start([], tmp_path, {**env, "PYTHONHASHSEED": seed}, program=program)
+        assert isinstance(child, forked.Fork)
+        told.append(child.communicate(timeout=30)[0].split())
+    assert [seed for _, seed in told] == ["3", "3", "4"]
+    assert (told[0] == told[1], told[0] == told[2]) == (True, False)
 
 
 def test_a_program_is_run_as_by_the_interpreter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
