@@ -8,7 +8,6 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 from collections import Counter
@@ -17,8 +16,9 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, TypeAlias
 
+import forked
 import pytest
 
 from nightproof import app
@@ -27,6 +27,12 @@ from nightproof.journal.records import RunFilter
 from nightproof.model.states import Kind
 from nightproof.testing import servers
 
+Child: TypeAlias = "forked.Fork | subprocess.Popen[str]"
+LOADED = (
+    "nightproof.cli.working", "nightproof.cli.distant", "nightproof.engines.temporal.worker",
+    "nightproof.stores.postgres",
+)  # fmt: skip
+"""What commands on servers import, and what takes a second."""
 JOB = Path(__file__).with_name("jobs") / "faults.py"
 HOSTS = """
 import sys
@@ -74,7 +80,7 @@ class Place:
     environ: dict[str, str] = field(default_factory=dict)
     more: dict[str, int] = field(default_factory=dict)
     blows: list[Blow] = field(default_factory=list)
-    processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    processes: list[Child] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -97,33 +103,36 @@ class Place:
         found = [Line(a, int(b), int(c), int(d)) for a, b, c, d in lines]
         return [line for line in found if not kinds or line.what in kinds]
 
-    def start(self, *words: str, host: str = "", **environ: str) -> subprocess.Popen[bytes]:
+    def start(self, *words: str, host: str = "", **environ: str) -> Child:
         """A process with the shipped command."""
-        command = (
-            [sys.executable, "-c", HOSTS, host] if host else [sys.executable, "-m", "nightproof"]
-        )
         given = {"NIGHTPROOF_STORE": self.store, "FAULTS_DIARY": str(self.diary_path)}
+        program = None
+        if host:
+            program = self.folder / "hosts.py"
+            program.write_text(HOSTS)
+            words = (host, *words)
         with (self.folder / f"out-{len(self.processes)}").open("wb") as out:
-            made = subprocess.Popen(
-                [*command, *words],
-                env={**os.environ, **given, **self.environ, **environ},
-                cwd=self.folder,
-                stdin=subprocess.DEVNULL,
-                stdout=out,
+            made = forked.start(
+                words,
+                self.folder,
+                {**os.environ, **given, **self.environ, **environ},
+                stdout=out.fileno(),
                 stderr=subprocess.STDOUT,
+                program=program,
+                loaded=LOADED,
             )
         self.processes.append(made)
         return made
 
-    def run(self, **how: str) -> subprocess.Popen[bytes]:
+    def run(self, **how: str) -> Child:
         """A process that runs the night, or follows it."""
         return self.start("run", f"{JOB}:faulty", str(self.contract), "--json", **how)
 
-    def worker(self, **how: str) -> subprocess.Popen[bytes]:
+    def worker(self, **how: str) -> Child:
         """A worker of the night."""
         return self.start("worker", str(JOB), **how)
 
-    def said(self, process: subprocess.Popen[bytes]) -> str:
+    def said(self, process: Child) -> str:
         """All that a process has printed."""
         number = self.processes.index(process)
         return (self.folder / f"out-{number}").read_text("utf-8", "replace")
@@ -183,7 +192,7 @@ class Place:
         """Items that were done so far, as the diary has it."""
         return self.diary_path.read_bytes().count(b"done ")
 
-    def wait_for(self, count: int, *alive: subprocess.Popen[bytes]) -> None:
+    def wait_for(self, count: int, *alive: Child) -> None:
         """Wait until so many items were done, while those live who do them."""
         end = time.monotonic() + PATIENCE
         while self.done() < count:
@@ -192,7 +201,7 @@ class Place:
             assert time.monotonic() < end, f"stranded with {self.done()} of {count} items done"
             time.sleep(0.02)
 
-    def finish(self, process: subprocess.Popen[bytes]) -> dict[str, Any]:
+    def finish(self, process: Child) -> dict[str, Any]:
         """What a process answers in the end."""
         try:
             process.wait(PATIENCE)
@@ -205,9 +214,7 @@ class Place:
         answer: dict[str, Any] = json.loads(document[0])
         return answer
 
-    def strike(
-        self, kind: str, act: Callable[[], object], *victims: subprocess.Popen[bytes]
-    ) -> None:
+    def strike(self, kind: str, act: Callable[[], object], *victims: Child) -> None:
         """Break something, having noted what was on record and under way (of `victims`)."""
         recorded = frozenset(self.recorded())
         at = time.monotonic_ns()
@@ -219,12 +226,12 @@ class Place:
         under_way = min(len(begun - recorded), most) if victims else most
         self.blows.append(Blow(kind, at, recorded, under_way))
 
-    def busiest(self, *workers: subprocess.Popen[bytes]) -> subprocess.Popen[bytes]:
+    def busiest(self, *workers: Child) -> Child:
         """Who has begun the newest item."""
         newest = {line.pid: at for at, line in enumerate(self.diary("begin"))}
         return max(workers, key=lambda worker: newest.get(worker.pid, -1))
 
-    def kill(self, victim: subprocess.Popen[bytes]) -> None:
+    def kill(self, victim: Child) -> None:
         """SIGKILL a process."""
 
         def act() -> None:

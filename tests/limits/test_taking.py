@@ -1,10 +1,10 @@
 """Quotas in runs and across processes, on a real store."""
 
 import json
-import subprocess
-import sys
+import os
 import time
 
+import forked
 import pytest
 
 from nightproof import Exhausted, Quota, job, spend, step
@@ -47,10 +47,7 @@ async def greedy(contract: Work) -> None:
 def start(folder, job, n):
     """A process that runs one of the jobs."""
     contract = json.dumps({"contractVersion": "1", "task": "work", "n": n})
-    return subprocess.Popen(
-        [sys.executable, "-m", "nightproof", "run", f"jobs.py:{job}", contract, "--json"],
-        cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
+    return forked.start(["run", f"jobs.py:{job}", contract, "--json"], folder, os.environ)
 
 
 def most_within(times, seconds):
@@ -265,10 +262,9 @@ def test_the_command_shows_who_waits_for_what(tmp_path):
     """Used, parked, waiting; as a table and as JSON."""
     (tmp_path / "jobs.py").write_text(PROGRAM, encoding="utf-8")
     start(tmp_path, "modest", 3).communicate(timeout=30)
-    command = [sys.executable, "-m", "nightproof", "quotas"]
-    shown = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    shown = forked.run(["quotas"], tmp_path, os.environ)
     assert shown.returncode == 0, shown.stderr
     assert "shared" in shown.stdout
-    told = subprocess.run([*command, "--json"], cwd=tmp_path, capture_output=True, text=True)
+    told = forked.run(["quotas", "--json"], tmp_path, os.environ)
     [quota] = json.loads(told.stdout)["quotas"]
     assert {use["sharer"]: use["cap"] for use in quota["uses"]} == {"": 15, "greedy": 5}

@@ -6,13 +6,17 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 import uuid
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
+
+import forked
 
 PATIENCE_SECONDS = 60.0
+LOADED = ("nightproof.cli.working", "nightproof.cli.distant", "nightproof.engines.temporal.worker")
+"""What commands on Temporal import, and what takes a second."""
+Child: TypeAlias = "forked.Fork | subprocess.Popen[str]"
 JOBS = '''
 """Jobs that tests start."""
 
@@ -112,19 +116,11 @@ class Place:
         told = {"park_after": 1.0, "grace": 3.0, "witness": False, **settings}
         text = "".join(f"{name} = {json.dumps(value)}\n" for name, value in told.items())
         (folder / "nightproof.toml").write_text(text)
-        self._children: list[subprocess.Popen[str]] = []
+        self._children: list[Child] = []
 
-    def start(self, *arguments: str, **env: str) -> subprocess.Popen[str]:
+    def start(self, *arguments: str, **env: str) -> Child:
         """A command that goes on by itself."""
-        child = subprocess.Popen(
-            [sys.executable, "-m", "nightproof", *arguments],
-            cwd=self.folder,
-            env=self.env | env,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        child = forked.start(arguments, self.folder, self.env | env, loaded=LOADED)
         self._children.append(child)
         return child
 
@@ -132,14 +128,14 @@ class Place:
         """A command, to its end."""
         return self.end(self.start(*arguments, **env))
 
-    def end(self, child: subprocess.Popen[str], number: int | None = None) -> Ended:
+    def end(self, child: Child, number: int | None = None) -> Ended:
         """What a command said, once it has ended; sent a signal before where one is given."""
         if number is not None:
             child.send_signal(number)
         out, err = child.communicate(timeout=PATIENCE_SECONDS)
         return Ended(child.returncode, out, err)
 
-    def worker(self, *arguments: str, **env: str) -> tuple[subprocess.Popen[str], dict[str, Any]]:
+    def worker(self, *arguments: str, **env: str) -> tuple[Child, dict[str, Any]]:
         """A worker that is ready, and what it said of itself."""
         child = self.start("worker", *(arguments or ("jobs.py",)), "--json", **env)
         assert child.stdout is not None

@@ -6,15 +6,15 @@ import asyncio
 import json
 import os
 import signal
-import subprocess
-import sys
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import forked
 import pytest
+from tests.temporal.command import LOADED, Child
 
 from nightproof import app
 from nightproof.config import Settings
@@ -43,7 +43,7 @@ class World:
         self.given = given
         self._journal: Journal | None = None
         self._connection: Connection | None = None
-        self._processes: list[subprocess.Popen[bytes]] = []
+        self._processes: list[Child] = []
 
     @property
     def settings(self) -> Settings:
@@ -98,17 +98,17 @@ class World:
             await activities.close()
             await journal.close()
 
-    def process(self, target: Path, *options: str, **environ: str) -> subprocess.Popen[bytes]:
+    def process(self, target: Path, *options: str, **environ: str) -> Child:
         """A worker as a process of its own, to be killed."""
         environment = {
             **os.environ, "NIGHTPROOF_STORE": self.store, "NIGHTPROOF_TEMPORAL": self.url,
             **environ,
         }  # fmt: skip
-        command = [sys.executable, "-m", "nightproof", "worker", str(target), *options]
+        words = ["worker", str(target), *options]
         with (self.folder / "worker.log").open("ab") as log:
-            made = subprocess.Popen(
-                command, env=environment, cwd=self.folder, stdin=subprocess.DEVNULL,
-                stdout=log, stderr=log,
+            made = forked.start(
+                words, self.folder, environment, loaded=LOADED, stdout=log.fileno(),
+                stderr=log.fileno(),
             )  # fmt: skip
         self._processes.append(made)
         return made

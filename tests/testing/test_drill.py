@@ -6,12 +6,12 @@ import json
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import forked
 import pytest
 
 from nightproof.errors import UsageError
@@ -99,12 +99,7 @@ def at(tmp_path: Path) -> Callable[[str], tuple[str, str]]:
 
 def run(*words: str, **environ: str) -> subprocess.CompletedProcess[str]:
     """The command, in a process."""
-    return subprocess.run(
-        [sys.executable, "-m", "nightproof", *words],
-        env={**os.environ, **environ},
-        capture_output=True,
-        text=True,
-    )
+    return forked.run(words, Path.cwd(), {**os.environ, **environ})
 
 
 def test_a_sound_job_passes(at: Callable[..., Any], tmp_path: Path):

@@ -3,12 +3,12 @@
 import json
 import os
 import signal
-import subprocess
 import sys
 import time
 from datetime import date
 from pathlib import Path
 
+import forked
 import pytest
 
 EXAMPLE = Path(__file__).parents[3] / "examples" / "daily_revenue"
@@ -19,6 +19,8 @@ from daily_revenue.simulator import Simulator  # noqa: E402
 from daily_revenue.simulator.data import COUNTRIES  # noqa: E402
 
 DAY = date(2026, 10, 15)
+LOADED = ("httpx2", "jwt", "psycopg", "slack_sdk")
+"""What the pipeline imports, and what takes half a second."""
 
 
 @pytest.fixture
@@ -67,11 +69,7 @@ class Nights:
         return str(path)
 
     def start(self, *args, **env):
-        command = [sys.executable, "-m", "nightproof", *args]
-        return subprocess.Popen(
-            command, env={**self.env, **env}, text=True, cwd=self.folder,
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        )  # fmt: skip
+        return forked.start(args, self.folder, {**self.env, **env}, loaded=LOADED)
 
     def ended(self, child, timeout=90):
         out, err = child.communicate(timeout=timeout)
