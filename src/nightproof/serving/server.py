@@ -27,6 +27,8 @@ from nightproof.serving.recovery import recoverable
 ROUND_SECONDS = 2.0
 """How often the store is asked; what is due starts at most so much later."""
 SEEN_SECONDS = 60.0
+LEAVE_SECONDS = 2.0
+"""How long what waits for the store may go on once the server is asked to stop."""
 AHEAD = timedelta(hours=1)
 """So far the clocks of servers may be apart."""
 JOURNAL = "journal"
@@ -84,12 +86,15 @@ class Server:
         self.children = Children(self.say, self._ended)
         self.patience = Patience()
         self.wake = asyncio.Event()
+        self._asked = asyncio.Event()
+        self._cut = False
         self._seen = self._watched = float("-inf")
         self._watching: asyncio.Task[None] | None = None
 
     def stop(self) -> None:
         """Start nothing more, and let :meth:`serve` return."""
         self.stopping = True
+        self._asked.set()
         self.wake.set()
         self.children.changed.set()
 
@@ -101,7 +106,7 @@ class Server:
     async def serve(self) -> None:
         """Go round until :meth:`stop`."""
         while not self.stopping:
-            await self.round()
+            await self._in_time(asyncio.ensure_future(self.round()))
             if not self.stopping:
                 with suppress(TimeoutError):
                     async with asyncio.timeout(ROUND_SECONDS):
@@ -112,18 +117,42 @@ class Server:
         """Start all that is due, missed or left behind, once each; how it ended."""
         self.patience.once = True
         while not self.stopping:
-            await self.round()
+            await self._in_time(asyncio.ensure_future(self.round()))
             if not len(self.children):
                 break
             await self.children.wait()
         await self.rest()
-        await self._watch()
+        if not self._cut:
+            await self._watch()
         return self.ends
 
     async def rest(self) -> None:
-        """Let the watcher finish what it is at."""
-        if self._watching is not None:
+        """Let the watcher finish what it is at, unless the store keeps it waiting."""
+        if self._watching is None:
+            return
+        if self.stopping and (self._cut or JOURNAL in self.problems):
+            await self._in_time(self._watching)
+        else:
             await self._watching
+
+    async def _in_time(self, work: asyncio.Future[None]) -> None:
+        """Wait for `work`; once asked to stop, for a moment only.
+
+        A store that is away may be waited for a minute. A round that is cut short has lost
+        nothing: what is due is found again by whoever serves next.
+        """
+        asked = asyncio.ensure_future(self._asked.wait())
+        await asyncio.wait([work, asked], return_when=asyncio.FIRST_COMPLETED)
+        asked.cancel()
+        if not work.done():
+            await asyncio.wait([work], timeout=LEAVE_SECONDS)
+        if not work.done():
+            self._cut = True
+            self.say("the store does not answer: leaving without it")
+            work.cancel()
+            await asyncio.wait([work], timeout=LEAVE_SECONDS)
+        if work.done() and not work.cancelled():
+            work.result()
 
     async def round(self) -> None:
         """Look once at everything; what does not work is a problem, not an end."""
