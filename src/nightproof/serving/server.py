@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import Any, Protocol
 
 from nightproof.errors import NightproofError, StoreError
 from nightproof.journal.protocol import Journal
@@ -142,7 +142,8 @@ class Server:
         nothing: what is due is found again by whoever serves next.
         """
         asked = asyncio.ensure_future(self._asked.wait())
-        await asyncio.wait([work, asked], return_when=asyncio.FIRST_COMPLETED)
+        either: list[asyncio.Future[Any]] = [work, asked]
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
         asked.cancel()
         if not work.done():
             await asyncio.wait([work], timeout=LEAVE_SECONDS)
