@@ -110,7 +110,8 @@ class TableReader(Tables):
             where += f"AND {self.within_bytes.format('inputs')} "
             values.append(text)
         sql = (
-            f"SELECT {ENTRY_COLUMNS} FROM entry {self.hint('entry_told') if told else ''}"
+            f"{self.planned if limit >= 0 else ''}SELECT {ENTRY_COLUMNS} FROM entry "
+            f"{self.hint('entry_told') if told else ''}"
             f"WHERE run = ? AND seq > CAST(? AS bigint) AND seq < CAST(? AS bigint) {where}"
             f"ORDER BY seq {'DESC ' if newest else ''}LIMIT ? OFFSET ?"
         )

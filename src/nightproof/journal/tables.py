@@ -57,6 +57,8 @@ class Tables(ABC):
     """The digest in the note about an artifact, word for word as in its index."""
     page: int = 1 << 62
     """So many entries are read at a time."""
+    planned: str = ""
+    """Before a statement whose plan depends much on its values: it is planned for these."""
     counted: object = None
     """What is kept of what was counted, see :mod:`nightproof.journal.counting`."""
 

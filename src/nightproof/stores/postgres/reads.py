@@ -48,6 +48,7 @@ class PostgresReader(TableReader):
     within_bytes = "position(? IN {}) > 0"
     artifact_digest = DIGEST
     page = PAGE
+    planned = ANEW
 
     def __init__(self, session: Session) -> None:
         self._session = session
