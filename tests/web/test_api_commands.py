@@ -4,13 +4,18 @@ import contextlib
 import io
 import json
 import os
+import re
 import threading
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 from unittest import mock
 
 import pytest
 from api_client import asked
+from typer.main import get_command
 
+from nightproof.cli.commands import app as program
 from nightproof.cli.main import main
 from nightproof.web.api.table import ENDPOINTS
 
@@ -92,3 +97,35 @@ def test_every_command_is_compared():
     for one in ENDPOINTS:
         if one.command:
             assert any(one.command.startswith(each + " ") for each in shown), one.command
+
+
+ACTS = {
+    "run", "resume", "cancel", "resolve", "signal", "reproduce", "canary", "drill", "explain",
+    "gc", "migrate", "serve", "worker", "alerts check", "alerts test", "env lock", "env restore",
+    "keys new", "prompts lock", "schedule backfill", "schedule deploy", "schedule fire",
+}  # fmt: skip
+"""Commands that do something: the API only reads."""
+ELSEWHERE = {"contract check", "prompts check", "schedule show", "doctor"}
+"""Commands that read a project's files, or look at this machine and its servers."""
+WAITS = {"watch"}
+"""What is waited for: its document is that of ``show``."""
+
+
+def commands(group: Any, before: str = "") -> Iterator[str]:
+    """Every command that can answer with JSON."""
+    for name, one in group.commands.items():
+        if hasattr(one, "commands"):
+            yield from commands(one, f"{before}{name} ")
+        elif any("--json" in option.opts for option in one.params):
+            yield before + name
+
+
+def test_every_command_has_its_endpoint_or_a_reason():
+    """Whatever reads with ``--json`` is asked over HTTP too; the guide says what is not."""
+    answered = {one.command.removesuffix(" --json") for one in ENDPOINTS if one.command}
+    known = {re.sub(r" [A-Z]+", "", one) for one in answered}
+    assert known.isdisjoint(ACTS | ELSEWHERE | WAITS)
+    assert set(commands(get_command(program))) == known | ACTS | ELSEWHERE | WAITS
+    guide = (Path(__file__).parents[2] / "docs" / "dashboard.md").read_text()
+    for name in ELSEWHERE | WAITS | {"explain"}:
+        assert f"`{name}" in guide, name

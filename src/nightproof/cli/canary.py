@@ -16,7 +16,7 @@ from nightproof.cli.reading import opened
 from nightproof.cli.replicating import another, unfinished
 from nightproof.cli.reproducing import words
 from nightproof.cli.session import Session, complain, emit, note
-from nightproof.cli.table import duration, out, painted
+from nightproof.cli.table import out, painted
 from nightproof.config import Settings, redacted
 from nightproof.drift.compare import compare
 from nightproof.errors import ConfigError, Interrupted, NightproofError, NotFound
@@ -26,6 +26,7 @@ from nightproof.model import clock
 from nightproof.model.states import RunStatus
 from nightproof.views.documents import plain
 from nightproof.views.drift import Compared, compared
+from nightproof.views.values import duration
 
 _PAGE = 200
 _LONGEST_SLEEP = 30.0

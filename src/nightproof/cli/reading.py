@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from nightproof import app, views
 from nightproof.cli.session import Session, emit, note
-from nightproof.cli.table import duration, local, out, painted, rows
+from nightproof.cli.table import local, out, painted, rows
 from nightproof.contract.secrets import hidden
 from nightproof.errors import NotFound, UsageError
 from nightproof.journal.protocol import Reader
@@ -20,6 +20,7 @@ from nightproof.views import ItemView, RunSummary, RunView, documents
 from nightproof.views.documents import plain
 from nightproof.views.listing import RunPage
 from nightproof.views.notes import ModelNote, PromptNote, WitnessNote
+from nightproof.views.values import duration
 
 if TYPE_CHECKING:
     from nightproof.views.watch import OutputView, WatchView
@@ -30,13 +31,6 @@ INPUTS_SHOWN = 60
 def opened(session: Session) -> Reader:
     """The journal, to be read."""
     return app.open_reader(session.settings())
-
-
-def status_of(run: RunView) -> str:
-    """The status for people: a run that its process left is not running."""
-    if run.status == "running" and not run.alive:
-        return "interrupted"
-    return run.status
 
 
 def runs(
@@ -70,7 +64,7 @@ def runs(
         return 0
     if found.runs:
         body = [
-            [run.run, status_of(run), local(run.created), duration(run.took), _remark(run)]
+            [run.run, views.word(run), local(run.created), duration(run.took), _remark(run)]
             for run in found.runs
         ]
         out("\n".join(rows(["RUN", "STATUS", "STARTED", "TOOK", ""], body)))
@@ -128,7 +122,7 @@ def show(session: Session, name: str) -> int:
 def told(found: RunSummary, doing: WatchView | None = None) -> list[str]:
     """A run's summary in lines."""
     run = found.run
-    status = status_of(run)
+    status = views.word(run)
     lines = [f"{run.run}  {painted(status)}"]
     lines.append(f"  job       {run.job}  ({run.target})")
     lines.append(f"  contract  {run.contract}")

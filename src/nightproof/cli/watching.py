@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from nightproof import views
 from nightproof.cli.outcome import exit_code
-from nightproof.cli.reading import opened, status_of, told
+from nightproof.cli.reading import opened, told
 from nightproof.cli.session import Session, emit, note, terminal
 from nightproof.cli.table import local, out, painted
 from nightproof.errors import Interrupted, NightproofError, RunFailed, RunParked
@@ -57,7 +57,7 @@ def watch(session: Session, name: str, interval: float) -> int:
 
 
 def _error(run: views.RunView) -> NightproofError | None:
-    status = status_of(run)
+    status = views.word(run)
     if status == "completed":
         return None
     if status == "interrupted":
@@ -103,7 +103,7 @@ async def _watch(session: Session, name: str, interval: float) -> views.RunSumma
     state.over = True
     if bars is not None:
         await bars
-    if status_of(shown) == "interrupted":
+    if views.word(shown) == "interrupted":
         note(f"nobody works on {row.name} any more")
     return await views.summary(reader, row)
 

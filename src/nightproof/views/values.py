@@ -35,6 +35,22 @@ def iso(ms: int | None) -> str | None:
     return None if ms is None else clock.from_ms(ms).isoformat(timespec="milliseconds")
 
 
+def duration(seconds: float | None) -> str:
+    """A duration in at most two units."""
+    if seconds is None:
+        return "-"
+    if seconds < 0.9995:
+        return f"{seconds * 1000:.0f} ms"
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes = int(seconds) // 60
+    if minutes < 60:
+        return f"{minutes} min {int(seconds) % 60} s"
+    if minutes < 48 * 60:
+        return f"{minutes // 60} h {minutes % 60} min"
+    return f"{minutes // 1440} d {minutes // 60 % 24} h"
+
+
 def parsed(data: bytes | None) -> Any:
     """Stored JSON as a value; text where it is damaged."""
     if not data:

@@ -14,6 +14,7 @@ from starlette.responses import HTMLResponse
 
 from nightproof.contract.secrets import hidden
 from nightproof.views.legible import legible
+from nightproof.views.values import duration
 from nightproof.web.assets import asset
 from nightproof.web.drawing import epoch, shares, spark_lines
 from nightproof.web.site import site_of
@@ -49,22 +50,6 @@ def when(iso: str | None) -> Markup:
         return Markup("-")
     shown = iso[:19].replace("T", " ")
     return Markup('<time datetime="{}">{} UTC</time>').format(iso, shown)
-
-
-def duration(seconds: float | None) -> str:
-    """A duration in at most two units."""
-    if seconds is None:
-        return "-"
-    if seconds < 0.9995:
-        return f"{seconds * 1000:.0f} ms"
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes = int(seconds) // 60
-    if minutes < 60:
-        return f"{minutes} min {int(seconds) % 60} s"
-    if minutes < 48 * 60:
-        return f"{minutes // 60} h {minutes % 60} min"
-    return f"{minutes // 1440} d {minutes // 60 % 24} h"
 
 
 def coded(text: str) -> Markup:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from nightproof.views.course import Band, Course, Lane, Tick
-from nightproof.web.rendering import duration
+from nightproof.views.values import duration
 
 LANES = 40
 """So many steps are drawn; the table beside the drawing has all."""

@@ -13,8 +13,8 @@ from nightproof.views.audit import audits
 from nightproof.views.ledger import DOUBT, DOUBTS, ledger, place
 from nightproof.views.quotas import QuotaView, UseView, quotas
 from nightproof.views.runs import open_run
-from nightproof.views.values import whole
-from nightproof.web.rendering import duration, number, page, url
+from nightproof.views.values import duration, whole
+from nightproof.web.rendering import number, page, url
 from nightproof.web.site import site_of
 
 ROWS = 50
