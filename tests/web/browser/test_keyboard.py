@@ -67,11 +67,16 @@ def test_news_leave_the_focus_where_it_was(
 
 
 def test_links_that_are_called_alike_say_of_what(dashboard: Any, visit: Callable[..., Any]):
-    """Whoever has the links of a page read out hears which run each is about."""
-    page = visit().open(dashboard.url)
-    runs = dashboard.house.runs
+    """Whoever has the links of a page read out hears what each is about."""
+    page, runs = visit().page, dashboard.house.runs
+    page.goto(dashboard.url)
     for name in (f"Resume {runs['failed']}", f"Compare {runs['drifted']}", "Decide doubt/x"):
         assert page.get_by_role("link", name=name, exact=True).count() == 1, name
+    for path in ("/", "/schedule", "/effects", "/drift", "/jobs/styled", "/jobs/styled/budget"):
+        page.goto(dashboard.url + path)
+        buttons = page.locator("main :is(table, .needs) a.button")
+        names = [" ".join(one.split()) for one in buttons.all_inner_texts()]
+        assert len(names) == len(set(names)), (path, names)
 
 
 def test_who_had_the_focus_when_it_went_is_at_the_content(

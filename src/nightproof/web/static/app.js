@@ -252,7 +252,7 @@
   // A browser opens six connections to a host: a page that is not seen gives its one back.
   document.addEventListener("visibilitychange", listen);
   addEventListener("pagehide", () => source?.close());
-  addEventListener("pageshow", (event) => { if (event.persisted) { refresh(); listen(); } });
+  addEventListener("pageshow", (event) => { if (event.persisted && body.dataset.live) { refresh(); listen(); } });
 
   // What scripts have added to the page stays where the page is changed.
   document.addEventListener("htmx:before:swap", (event) => {
