@@ -37,7 +37,7 @@ class House:
         return f"sqlite:////{str(self.folder / '.nightproof' / 'journal.db').lstrip('/')}"
 
     def settings(self, **more: Any) -> config.Settings:
-        return config.Settings(store=self.store, **more)
+        return config.Settings(**{"store": self.store, "keys": str(self.folder / "keys"), **more})
 
 
 @dataclass

@@ -24,6 +24,7 @@ from nightproof.web.connections import Connection
 from nightproof.web.rendering import prepare
 from nightproof.web.security import tokens
 from nightproof.web.security.access import Access
+from nightproof.web.security.ended import FOLDER, EndedSessions
 from nightproof.web.site import Site
 
 LEAVE_SECONDS = 2
@@ -90,10 +91,13 @@ class Dashboard:
         token = self._token
         public = self._settings.public_url
         local = ipaddress.ip_address(address.partition("%")[0]).is_loopback
+        keys = keys_folder(self._settings.keys)
         if not token and (public or not local):
-            token, path = tokens.kept(keys_folder(self._settings.keys))
+            token, path = tokens.kept(keys)
             self._say(f"the dashboard asks for a login; its token is in {path}")
-        return Access(address, port, public, frozenset({host}), token)
+        # Without a token no session outlives this process, and none is signed in.
+        ended = EndedSessions(keys / FOLDER if token else None, self._say)
+        return Access(address, port, public, frozenset({host}), token, ended=ended)
 
     async def _serve(self, listener: socket.socket, access: Access) -> None:
         try:

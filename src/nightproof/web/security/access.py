@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from nightproof.model import clock
+from nightproof.web.security.ended import EndedSessions
 from nightproof.web.security.limits import Limiter
 
 SESSION_SECONDS = 12 * 3600
@@ -48,7 +49,7 @@ class Access:
     names: frozenset[str] = frozenset()
     token: str = ""
     limiter: Limiter = field(default_factory=Limiter)
-    _ended: dict[str, int] = field(default_factory=dict)
+    ended: EndedSessions = field(default_factory=EndedSessions)
     _taken: dict[str, None] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -112,7 +113,7 @@ class Access:
             expires, _, rest = rest.partition(".")
             name, _, mac = rest.partition(".")
             good = hmac.compare_digest(self._mac(f"{kind}.{expires}.{name}").encode(), mac.encode())
-            if good and int(expires) > now and name not in self._ended:
+            if good and int(expires) > now and not self.ended.has(name, int(expires)):
                 return Session(name, int(expires), kind == "s", known=True)
         return self.begin(signed_in=False)
 
@@ -122,13 +123,12 @@ class Access:
 
     def end(self, session: Session) -> None:
         """Refuse this session from now on."""
-        now = clock.now_ms() // 1000
-        self._ended = {one: until for one, until in self._ended.items() if until > now}
-        self._ended[session.id] = session.expires
+        self.ended.add(session.id, session.expires)
 
     def over(self, session: Session) -> bool:
         """Whether a session that was good has ended since."""
-        return session.id in self._ended or session.expires <= clock.now_ms() // 1000
+        gone = self.ended.has(session.id, session.expires)
+        return gone or session.expires <= clock.now_ms() // 1000
 
     def set_cookie(self, session: Session | None) -> str:
         """The header that gives a browser its session; None ends that of whoever is signed in."""
