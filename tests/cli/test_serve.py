@@ -58,7 +58,7 @@ async def nightly(contract: Nightly) -> str:
     return await store(day)
 
 
-@nightly.nightly("04:30", tz="Asia/Tokyo", catch_up=4)
+@nightly.nightly("04:30", tz="Asia/Tokyo", catch_up=2)
 def tonight(fire: datetime) -> Nightly:
     return Nightly(window=Window.yesterday("America/Los_Angeles", fire))
 """
@@ -111,11 +111,11 @@ def runs(np) -> list[dict[str, str]]:
 
 
 def test_two_servers_run_each_missed_night_once(nights):
-    """Both see the same four missed nights; every step of each runs once."""
-    missed = serve_since(nights, 4)
+    """Both see the same two missed nights; every step of each runs once."""
+    missed = serve_since(nights, 2)
     servers = [listening(nights) for _ in range(2)]
-    nights.wait_until(lambda: sum(c.startswith("stored") for c in nights.calls()) >= 4)
-    nights.wait_until(lambda: len(runs(nights)) == 4)
+    nights.wait_until(lambda: sum(c.startswith("stored") for c in nights.calls()) >= 2)
+    nights.wait_until(lambda: len(runs(nights)) == 2)
     # Long enough for a round in which everything is done.
     for _, url in servers:
         begun = rounds(url)
@@ -126,7 +126,7 @@ def test_two_servers_run_each_missed_night_once(nights):
     assert [one.code for one in ended] == [0, 0]
     assert sorted(nights.calls()) == sorted([*missed, *(f"stored:{day}" for day in missed)])
     assert {one["status"] for one in runs(nights)} == {"completed"}
-    assert len(runs(nights)) == 4
+    assert len(runs(nights)) == 2
 
 
 def rounds(url: str) -> int:
@@ -141,7 +141,7 @@ def rounds(url: str) -> int:
 def test_two_servers_start_what_is_due_once(nights):
     """Both wait for the same minute and start at the same time: each time runs once."""
     path = nights.folder / "nights.py"
-    text = JOBS.replace('nightly.nightly("04:30", tz="Asia/Tokyo", catch_up=4)', EVERY_MINUTE)
+    text = JOBS.replace('nightly.nightly("04:30", tz="Asia/Tokyo", catch_up=2)', EVERY_MINUTE)
     path.write_text(text.replace('Window.yesterday("America/Los_Angeles", fire)', MINUTE))
     assert "cron" in path.read_text()
     servers = [listening(nights) for _ in range(2)]
@@ -161,12 +161,12 @@ MINUTE = "Window(start=fire - timedelta(minutes=1), end=fire)"
 
 
 def test_missed_nights_are_bounded(nights):
-    """Ten nights without a server: the newest four are caught up, as was declared."""
+    """Ten nights without a server: the newest two are caught up, as was declared."""
     missed = serve_since(nights, 10)
     once = nights("serve", "nights.py", "--once", "--json")
     assert once.code == 0, once.err
-    assert [one["status"] for one in once.json["ended"]] == ["completed"] * 4
-    assert [call for call in nights.calls() if not call.startswith("stored")] == missed[-4:]
+    assert [one["status"] for one in once.json["ended"]] == ["completed"] * 2
+    assert [call for call in nights.calls() if not call.startswith("stored")] == missed[-2:]
     again = nights("serve", "nights.py", "--once", "--json")
     assert again.code == 0, again.err
     assert again.json["ended"] == []
@@ -177,7 +177,7 @@ def test_missed_nights_may_be_skipped(nights):
     text = (nights.folder / "nights.py").read_text()
     # Due twelve hours from now, so that no night is due while the test runs.
     hour = (datetime.now(UTC) + timedelta(hours=12)).hour
-    text = text.replace("catch_up=4", 'missed="skip"').replace("04:30", f"{hour:02}:30")
+    text = text.replace("catch_up=2", 'missed="skip"').replace("04:30", f"{hour:02}:30")
     (nights.folder / "nights.py").write_text(text.replace("Asia/Tokyo", "UTC"))
     tell = 'command = ["sh", "-c", "cat >> told.txt"]\n'
     (nights.folder / "nightproof.toml").write_text(f"[alerts]\n{tell}")
