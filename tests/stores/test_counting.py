@@ -152,3 +152,28 @@ def test_an_old_gap_is_not_looked_at_for_ever(night, monkeypatch):
         assert min(heard) >= 49
 
     night.ask(ask)
+
+
+def test_another_history_under_the_same_number_is_counted_anew(night, monkeypatch):
+    """A database that was restored from a copy goes on from there: nothing of before counts."""
+    monkeypatch.setattr(counting, "WINDOW", WIDE)
+
+    async def ask(app):
+        journal = app.journal
+        run = await begin(journal)
+        await write(journal, run, range(40), at=lambda seq: 1_000 + seq)
+        await same(journal, run)
+        await write_raw(journal, "DELETE FROM entry WHERE seq >= 15")
+        await same(journal, run)
+        await write(journal, run, range(15, 60), Kind.FAILURE, 8, at=lambda seq: 5_000 + seq)
+        assert await same(journal, run) == "d" * 15 + "f" * 45
+
+    night.ask(ask)
+
+
+async def write_raw(journal, sql):
+    """What somebody does to the database behind nightproof's back."""
+    if journal.commits_inline:
+        journal._db.execute(sql)
+    else:
+        await journal._session.once(lambda own: own.run(sql))

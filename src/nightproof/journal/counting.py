@@ -1,7 +1,8 @@
 """Counting the history of a run without reading it again each time somebody looks.
 
 A history only grows, at its end. So what is counted of it is kept, and a run of a million
-items costs a look what has been recorded since the one before.
+items costs a look what has been recorded since the one before. Where the last line that was
+counted is another one (a database was restored from a copy), all is counted again.
 """
 
 from __future__ import annotations
@@ -41,6 +42,8 @@ class _Counted:
 
     bounds: tuple[int, ...] = ()
     after: int = -1
+    mark: Row | None = None
+    """The last line up to there."""
     rows: dict[tuple[int, int, int], SpanRow] = field(default_factory=dict)
     letters: dict[tuple[int, ...], _Letters] = field(default_factory=dict)
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -57,7 +60,7 @@ class Counts:
         one = self._of(run)
         async with one.lock:
             if bounds and one.bounds != tuple(bounds):
-                one.bounds, one.after, one.rows = tuple(bounds), -1, {}
+                one.bounds, one.after, one.mark, one.rows = tuple(bounds), -1, None, {}
             found = dict(await self._spans(tables, run, one))
         if not bounds:  # counted by parts all the same, if anybody asked for these
             whole: dict[tuple[int, int, int], SpanRow] = {}
@@ -94,6 +97,9 @@ class Counts:
         """Count what is new; returns all there is."""
         rows = await tables.rows("SELECT max(seq) FROM entry WHERE run = ?", run)
         last = -1 if rows[0][0] is None else int(rows[0][0])
+        if one.mark != await _mark(tables, run, one.after):
+            one.after, one.mark, one.rows, one.letters = -1, None, {}, {}
+        before = one.after
         while one.after + WINDOW <= last:
             to = one.after + WINDOW
             found = await _window(tables, run, one.after, to, one.bounds)
@@ -102,10 +108,25 @@ class Counts:
             _add(one.rows, found)
             one.after = to
             await clock.turn()
+        if one.after > before:
+            one.mark = await _mark(tables, run, one.after)
         whole = dict(one.rows)
         for after in range(one.after, last, WINDOW):
             _add(whole, await _window(tables, run, after, min(last, after + WINDOW), one.bounds))
         return whole
+
+
+async def _mark(tables: Tables, run: int, to: int) -> Row | None:
+    """What tells the last line up to `to` from that of another history."""
+    if to < 0:
+        return None
+    rows = await tables.rows(
+        "SELECT seq, kind, code, at, took, crc FROM entry WHERE run = ? "
+        "AND seq <= CAST(? AS bigint) ORDER BY seq DESC LIMIT 1",
+        run,
+        to,
+    )
+    return rows[0] if rows else None
 
 
 async def _window(
