@@ -75,7 +75,7 @@ def test_every_worker_has_its_environment_on_record(workers, two_names):
         found = await workers_of(host.journal, row)
         assert set(found) == {"first (pid 1)", "second (pid 2)"}
         snapshot = await environment(host.journal, host.blobs, row)
-        assert found["second (pid 2)"]["strict"] == snapshot.digests["strict"]
+        assert found["second (pid 2)"].strict == snapshot.digests["strict"]
         shown = await summary(host.journal, row)
         assert set(shown.workers) == set(found)
         manifest = json.loads(Path(note["manifest"]).read_text())
