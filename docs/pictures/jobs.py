@@ -7,6 +7,7 @@ every replicate; what goes wrong, and on which dates, is in ``faults.json`` besi
 import json
 import os
 import random
+import time
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Literal
@@ -16,6 +17,8 @@ from nightproof import Contract, Retry, Window, artifact, effect, expect, job, m
 COUNTRIES = "DE FR IT ES PL NL SE JP US BR MX CA".split()
 FAULTS = json.loads(Path(__file__).with_name("faults.json").read_text())
 FORMAT = Path("~/.config/report-format").expanduser()
+PACE = float(os.environ.get("PACE", "0"))
+"""How long one answer of an API takes, in seconds."""
 
 
 class DailyRevenue(Contract):
@@ -42,6 +45,7 @@ def yesterday(fire: datetime) -> Window:
 
 @step(retry=Retry(attempts=3, base=0.05))
 def fetch_country(country: str, window: Window) -> float:
+    time.sleep(PACE * random.uniform(0.6, 1.4))
     seen = Path(f"asked-{country}-{window.date}")
     if country in ("IT", "US") and not seen.exists():
         seen.touch()
@@ -53,12 +57,14 @@ def fetch_country(country: str, window: Window) -> float:
 
 @step(pure=True)
 def anomalies(totals: dict[str, float]) -> list[str]:
+    time.sleep(PACE / 2)
     middle = sorted(totals.values())[len(totals) // 2]
     return [country for country, total in totals.items() if abs(total / middle - 1) > 0.6]
 
 
 @effect(key="daily-revenue/{window.date}", unknown="hold")
 def post_report(window: Window, text: str) -> str:
+    time.sleep(PACE / 2)
     if str(window.date) in FAULTS["reset"]:
         raise ConnectionError("the connection was reset after the request was sent")
     return f"posted {len(text)} characters"

@@ -83,10 +83,13 @@ class Project:
         self.backfill("catalogue", NIGHTS, 9)
         self.backfill("catalogue", 7, 0)
         self.backfill("weekly_report", NIGHTS, 0)
-        self.backfill("daily_revenue", NIGHTS, 2)
-        self.backfill("daily_revenue", 1, 1)
-        self.backfill("daily_revenue", 0, 0, NIGHTPROOF_FAIL_AT="item fetch_country:after#7")
-        (killed,) = self.backfill("daily_revenue", 0, 0)
+        self.backfill("daily_revenue", NIGHTS, 2, PACE="0.1")
+        self.backfill("daily_revenue", 1, 1, PACE="0.1")
+        slow = {"PACE": "0.5"}
+        self.backfill(
+            "daily_revenue", 0, 0, NIGHTPROOF_FAIL_AT="item fetch_country:after#7", **slow
+        )
+        (killed,) = self.backfill("daily_revenue", 0, 0, **slow)
         found = self.command("runs", "--job", "weekly_report", "--limit", "1")["runs"][0]
         style = self.folder / ".config" / "report-format"
         style.parent.mkdir()
@@ -120,14 +123,18 @@ def pictures(base: str, runs: dict[str, str]) -> None:
 
 def main() -> None:
     """Make them."""
-    with tempfile.TemporaryDirectory() as place:
-        project = Project(Path(place))
+    folder = Path(tempfile.gettempdir()) / "nights"  # a name that may be seen in a picture
+    folder.mkdir()
+    try:
+        project = Project(folder)
         runs = project.fill()
         dashboard = Dashboard(project.settings, print)
         try:
             pictures(f"http://127.0.0.1:{dashboard.start('127.0.0.1', 0)}", runs)
         finally:
             dashboard.stop()
+    finally:
+        shutil.rmtree(folder)
 
 
 if __name__ == "__main__":
