@@ -20,6 +20,7 @@ from nightproof.cli import (
 from nightproof.cli.contract_commands import contract_app
 from nightproof.cli.env_commands import env_app
 from nightproof.cli.key_commands import keys_app
+from nightproof.cli.narrowing import narrowed
 from nightproof.cli.options import (
     After,
     Debug,
@@ -59,7 +60,9 @@ app.add_typer(prompts_app, name="prompts")
 def invoke(arguments: Sequence[str]) -> int:
     """Carry out a command line; its exit code."""
     try:
-        ended = app(list(arguments), prog_name="nightproof", standalone_mode=True)
+        ended = narrowed(app, arguments)(
+            list(arguments), prog_name="nightproof", standalone_mode=True
+        )
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else int(bool(end.code))
     return ended if isinstance(ended, int) else 0
