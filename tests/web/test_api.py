@@ -90,7 +90,7 @@ def test_a_token_is_asked_for(house: Any):
         made.stop()
 
 
-@pytest.mark.parametrize("path", ["/runs/{run}", "/runs/{run}/log"])
+@pytest.mark.parametrize("path", ["/runs/{run}", "/runs/{run}/log", "/runs/{run}/cost"])
 def test_a_long_run_is_read_elsewhere(dashboard: Any, monkeypatch: Any, path: str):
     """In a thread of its own, with the same answer and the same refusals."""
     where = at(path, run=dashboard.house.runs["crashed"])

@@ -254,4 +254,6 @@ async def reads(
 
 async def cost(site: Site, run: RunName) -> CostView:
     """What a run used: time, tokens, money and answers of models, as far as it is on record."""
-    return await costs_of(site.journal, await _row(site, run))
+    row = await _row(site, run)
+    document: CostView = await aside(site, row, lambda reader: costs_of(reader, row))
+    return document
