@@ -134,7 +134,7 @@ def test_all_of_a_run_is_checked(files: Any, monkeypatch: Any, beside: bool):
     found = asked(files, where)
     shape_of("/runs/{run}/verification").validate(found)
     assert (found["run"], found["ok"], len(found["artifacts"])) == (run, True, 2)
-    page = f"/runs/{run}/verification"
+    page = f"/runs/{run}/artifacts/check"
     assert "All is as it was delivered" in files.get(page).text
     small = path_of(files, "small.txt")
     small.write_text("something else")
@@ -151,7 +151,7 @@ def test_what_is_not_complete_cannot_be_checked(files: Any):
     answer = files.get(at("/runs/{run}/verification", run=run))
     assert answer.status_code == 409
     assert "manifests are written when a run completes" in answer.json()["detail"]
-    assert "manifests are written" in files.get(f"/runs/{run}/verification").text
+    assert "manifests are written" in files.get(f"/runs/{run}/artifacts/check").text
     assert "Check now" not in files.get(f"/runs/{run}/artifacts").text
 
 

@@ -38,7 +38,7 @@ def paths(runs: dict[str, str]) -> dict[str, str]:
     }
     for what in ("crashed", "many", "parked", "held", "failed", "drifted"):
         found[f"run {what}"] = at[what]
-    for part in ("log", "artifacts", "input", "environment", "reads", "cost", "verification"):
+    for part in ("log", "artifacts", "input", "environment", "reads", "cost", "artifacts/check"):
         found[part] = f"{at['crashed']}/{part}"
     return found
 

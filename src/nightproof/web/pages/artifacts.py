@@ -67,11 +67,11 @@ async def listed(request: Request) -> Response:
 
 
 async def verified(request: Request) -> Response:
-    """``/runs/R/verification``: all files with their manifests and the journal."""
+    """``/runs/R/artifacts/check``: all files with their manifests and the journal."""
     row = await open_run(site_of(request).journal, param(request, "run"))
     answer = await comparisons(request).verify(row)
     return page(
-        request, "run_verification.html", run=view(row), word=word(view(row)), answer=answer,
+        request, "run_check.html", run=view(row), word=word(view(row)), answer=answer,
         found=answer.document, command=_command(row),
     )  # fmt: skip
 
@@ -239,7 +239,7 @@ def _gate(request: Request, name: str = "previews") -> asyncio.Semaphore:
 
 
 routes: list[BaseRoute] = [
-    Route("/runs/{run}/verification", verified),
+    Route("/runs/{run}/artifacts/check", verified),
     Route("/runs/{run}/artifacts", listed),
     Route("/runs/{run}/artifacts/{n}", shown),
     Route("/runs/{run}/artifacts/{n}/file", file),
