@@ -35,6 +35,7 @@ COVER: dict[str, tuple[str, ...]] = {
         "test_effects.py::test_killed_between_intent_and_confirmation",
         "test_effects.py::test_an_exception_that_leaves_it_open_is_as_unknown_as_a_crash",
         "test_effects.py::test_a_decision_without_the_result_that_is_needed_can_be_made_again",
+        "test_effects.py::test_nobody_decides_an_effect_that_is_under_way",
         "test_effects.py::test_not_done_is_certain",
         "test_effects.py::test_a_refused_act_may_be_repeated_under_every_policy",
         "test_effects.py::test_an_effect_that_gives_up_reads_the_same_on_replay",

@@ -171,3 +171,17 @@ def test_a_replicate_with_effects_performs_new_keys_only(night, case, diary, swi
     outcome = night.run(effects.reports, case(), replicate=-1, effects=True)
     assert outcome.value == ["sent same", "extra"]
     assert diary() == ["report same", "extra"]
+
+
+def test_nobody_decides_an_effect_that_is_under_way(night, case, diary, switch):
+    """Refused while a process is at it, whatever the decision; its own outcome counts."""
+    running = night.begin(effects.takes_long, case())
+    night.until(lambda: diary() == ["acting"])
+    name = night.row(effects.takes_long, case()).name
+    for decision in (("--retry",), ("--happened", '"by hand"')):
+        code, said = night.command("resolve", name, f"long/{case().case}", *decision)
+        assert code == 2, said
+        assert "the run is at work on it now" in said
+    switch("let it end")
+    assert running.result(60).value == "done"
+    assert diary() == ["acting"]

@@ -72,10 +72,10 @@ def test_pages_of_the_ledger(house: Any):
 
 def test_an_effect_that_a_live_run_tries_is_not_to_be_decided(house: Any, monkeypatch: Any):
     """While a process works on its run, an effect in doubt is being tried."""
-    monkeypatch.setattr("nightproof.views.ledger.word", lambda run: "running")
+    monkeypatch.setattr("nightproof.views.trying.tried", lambda effect, run: True)
     want = EffectFilter(states=(EffectState.FAILED, EffectState.INTENDED))
     found = asyncio.run(ledger(app.open_reader(house.settings()), want))
-    assert [(one.undecided, one.standing) for one in found.effects] == [(False, "running")]
+    assert [(one.undecided, one.standing) for one in found.effects] == [(False, "parked")]
 
 
 def test_everything_says_the_same_of_a_live_intention(own_house: Any, serving: Any):

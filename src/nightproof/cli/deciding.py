@@ -14,14 +14,13 @@ from nightproof.cli.table import out
 from nightproof.errors import NotFound, UsageError
 from nightproof.journal.protocol import Journal
 from nightproof.journal.records import EffectRow, RunFilter, RunRow
-from nightproof.model.states import EffectState, RunStatus
+from nightproof.model.states import RunStatus
 from nightproof.views import open_run
-from nightproof.views.actions import signals
+from nightproof.views.actions import signals, why_not_resolve
+from nightproof.views.trying import UNDECIDED
 from nightproof.views.values import typed
 
 T = TypeVar("T")
-
-UNDECIDED = (EffectState.INTENDED, EffectState.FAILED)
 
 
 def writing(session: Session, act: Callable[[Journal], Awaitable[T]]) -> T:
@@ -120,6 +119,8 @@ def resolve(
     async def act(journal: Journal) -> tuple[RunRow, EffectRow]:
         row = await open_run(journal, name)
         found = _wanted(row, effect, await journal.effects(row.id))
+        if why := why_not_resolve(row, found):
+            raise NotFound(f"effect '{found.key}' is not decided: {why}", _later(row, found))
         decision = "--happened" if happened else "--retry"
         words = ["resolve", decision, *dashed(row.name, found.key), *_read(given)]
         async with audited(journal, "resolve", row.name, *words, given=given) as told:
@@ -135,6 +136,15 @@ def resolve(
     next_ = "watch" if row.owner is not None and row.owner.is_workflow else "resume"
     out(f"effect '{found.name}' [{found.key}] {_says(happened)}: `nightproof {next_} {row.name}`")
     return 0
+
+
+def _later(row: RunRow, effect: EffectRow) -> str:
+    if effect.state not in UNDECIDED:
+        return f"`nightproof show {row.name}` lists the effects of the run."
+    return (
+        f"`nightproof watch {row.name}` shows what comes of it. If its process is gone, `nightproof "
+        f"resume {row.name}` takes the run over, and asks again where that is needed."
+    )
 
 
 def _says(happened: bool) -> str:

@@ -19,8 +19,8 @@ from nightproof.model import clock
 from nightproof.model.states import RunStatus
 from nightproof.observe.incident import KINDS
 from nightproof.observe.scene import Memory
-from nightproof.views.runs import alive
 from nightproof.views.schedules import retired
+from nightproof.views.trying import alive
 from nightproof.views.values import parsed
 from nightproof.views.watch import heartbeat, own, progress, stall_limit
 

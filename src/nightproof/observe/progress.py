@@ -8,7 +8,7 @@ from nightproof.journal.records import RunFilter, RunRow
 from nightproof.model.states import RunStatus
 from nightproof.observe.incident import Finding, moment, span
 from nightproof.observe.scene import RECENT_MS, Scene
-from nightproof.views.runs import alive
+from nightproof.views.trying import alive
 from nightproof.views.values import parsed
 from nightproof.views.watch import own, progress, stall_limit
 

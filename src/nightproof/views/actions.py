@@ -13,12 +13,11 @@ from nightproof.journal.protocol import Reader
 from nightproof.journal.records import EffectRow, RunRow
 from nightproof.model.awaited import Awaited
 from nightproof.model.awaited import awaited as awaited_in
-from nightproof.model.states import EffectState, RunStatus
-from nightproof.views.runs import alive
+from nightproof.model.states import RunStatus
+from nightproof.views.trying import UNDECIDED, alive, tried
 
 Act = Literal["resume", "cancel", "replicate", "resolve", "signal"]
 _OPEN = (RunStatus.RUNNING, RunStatus.PARKED)
-UNDECIDED = (EffectState.INTENDED, EffectState.FAILED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +64,6 @@ def why_not(act: Act, row: RunRow) -> str:
     if act == "signal":
         over = status in (RunStatus.COMPLETED, RunStatus.CANCELLED)
         return f"the run is {status} and takes no signals" if over else ""
-    if act == "resolve":
-        return "the run is at work on it now" if status is RunStatus.RUNNING and alive(row) else ""
     if row.parent is not None:
         return (
             "it is part of another run, which goes on with it"
@@ -84,10 +81,10 @@ def why_not(act: Act, row: RunRow) -> str:
 
 
 def why_not_resolve(row: RunRow, effect: EffectRow) -> str:
-    """The same for the decision about one of its effects."""
+    """Why nobody decides about this effect of the run now; "" where a person may."""
     if effect.state not in UNDECIDED:
         return f"the effect is {effect.state}; there is nothing to decide"
-    return why_not("resolve", row)
+    return "the run is at work on it now" if tried(effect, row) else ""
 
 
 async def undecided(reader: Reader, row: RunRow) -> list[str]:

@@ -21,11 +21,12 @@ from nightproof.journal.protocol import Reader
 from nightproof.journal.records import EffectRow, RunFilter, RunRow
 from nightproof.model import clock
 from nightproof.model.awaited import awaited
-from nightproof.model.states import EffectState, RunStatus
+from nightproof.model.states import RunStatus
 from nightproof.views.listing import open_rows
 from nightproof.views.replicates import Replicates
 from nightproof.views.runs import RunView, advice, shell, view, word
 from nightproof.views.schedules import ScheduleView, exactly, schedules
+from nightproof.views.trying import UNDECIDED, alive, undecided
 from nightproof.views.values import Time, iso
 
 NeedKind = Literal[
@@ -129,21 +130,20 @@ def _key(one: NeedView) -> str:
 
 async def _effects(reader: Reader, rows: Sequence[RunRow]) -> list[NeedView]:
     """Effects whose outcome is unknown, of runs that nobody works on."""
-    states = (EffectState.INTENDED, EffectState.FAILED)
     opened = {row.id: row for row in rows}
     held: dict[int, list[EffectRow]] = {}
     doubt: dict[int, list[EffectRow]] = {}
-    newest = await reader.ledger(EffectFilter(states=states, limit=_EFFECTS))
+    newest = await reader.ledger(EffectFilter(states=UNDECIDED, limit=_EFFECTS))
     if len(newest) == _EFFECTS:
         # What living runs are trying just now must not hide what is held since yesterday.
         parked = [row.id for row in rows if row.status is RunStatus.PARKED and _HELD in row.waiting]
         for run in parked[:_HELD_RUNS]:
-            newest += await reader.ledger(EffectFilter(run, states, limit=_OF_A_RUN))
+            newest += await reader.ledger(EffectFilter(run, UNDECIDED, limit=_OF_A_RUN))
     for effect in {one.key: one for one in newest}.values():
         row = opened.get(effect.run)
         if row is None:
             doubt.setdefault(effect.run, []).append(effect)
-        elif row.status is RunStatus.PARKED:
+        elif undecided(effect, row) and (row.status is RunStatus.PARKED or alive(row)):
             held.setdefault(effect.run, []).append(effect)
     found = [_held(opened[run], effects) for run, effects in held.items()]
     for run, effects in doubt.items():

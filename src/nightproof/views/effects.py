@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from nightproof.journal.protocol import Reader
 from nightproof.journal.records import EffectRow, RunRow
 from nightproof.model.states import EffectState
+from nightproof.views.trying import undecided
 from nightproof.views.values import Json, Time, iso, parsed, preview
 
 
@@ -14,7 +15,7 @@ from nightproof.views.values import Json, Time, iso, parsed, preview
 class EffectView:
     """One effect in the ledger; `undecided` where a person may have to decide.
 
-    While a process works on the run, what is not done yet is still being tried.
+    While a process is at it, it is still being tried.
     """
 
     key: str
@@ -29,13 +30,13 @@ class EffectView:
     undecided: bool
 
 
-async def effects(reader: Reader, run: RunRow, *, tried: bool) -> list[EffectView]:
-    """The effects of a run, oldest first; `tried` while a process works on it."""
-    return [effect_view(row, tried=tried) for row in await reader.effects(run.id)]
+async def effects(reader: Reader, run: RunRow) -> list[EffectView]:
+    """The effects of a run, oldest first."""
+    return [effect_view(row, run) for row in await reader.effects(run.id)]
 
 
-def effect_view(row: EffectRow, *, tried: bool = False) -> EffectView:
-    """A row of the ledger as it is listed; `tried` while a process works on its run."""
+def effect_view(row: EffectRow, run: RunRow | None = None) -> EffectView:
+    """A row of the ledger as it is listed; `run` is the one it is of, where that is known."""
     return EffectView(
         key=row.key,
         effect=row.name,
@@ -46,5 +47,5 @@ def effect_view(row: EffectRow, *, tried: bool = False) -> EffectView:
         inputs=parsed(row.inputs),
         output=preview(row.output),
         error=row.error,
-        undecided=not tried and row.state in (EffectState.INTENDED, EffectState.FAILED),
+        undecided=undecided(row, run),
     )

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from typing import Literal
 
 from nightproof.errors import NotFound
 from nightproof.journal.listing import EffectFilter, EffectPlace
 from nightproof.journal.protocol import Reader
-from nightproof.journal.records import EffectRow
+from nightproof.journal.records import EffectRow, RunRow
 from nightproof.model import clock
-from nightproof.model.states import EffectState
 from nightproof.views.effects import EffectView, effect_view
 from nightproof.views.runs import Standing, view, word
+from nightproof.views.trying import UNDECIDED
 from nightproof.views.values import Place, Time, iso, whole
-
-DOUBT = (EffectState.INTENDED, EffectState.FAILED)
-"""The states in which it is not known whether an effect happened."""
 
 DOUBTS = 100
 Gone = Standing | Literal["gone"]
@@ -83,16 +81,16 @@ def cursor(one: EffectPlace | None) -> str | None:
 async def ledger(reader: Reader, want: EffectFilter, seconds: float = SECONDS) -> LedgerPage:
     """The effects that `want` asks for."""
     found = await look(reader, want, seconds)
-    standings = await _standings(reader, [row.run for row in found.rows if row.state in DOUBT])
+    runs = await _runs(reader, [row.run for row in found.rows if row.state in UNDECIDED])
     # All of them are not counted: that takes as long as there are effects.
-    doubts = len(await reader.ledger(EffectFilter(states=DOUBT, limit=DOUBTS)))
-    lines = [_line(row, standings.get(row.run, "")) for row in found.rows]
+    doubts = len(await reader.ledger(EffectFilter(states=UNDECIDED, limit=DOUBTS)))
+    lines = [_line(row, runs.get(row.run)) for row in found.rows]
     return LedgerPage(lines, doubts, cursor(found.next), iso(found.back_to))
 
 
 async def look(reader: Reader, want: EffectFilter, seconds: float = SECONDS) -> Found:
     """A page of effects, found in a time that does not grow with the ledger."""
-    doubt = bool(want.states) and set(DOUBT).issuperset(want.states)
+    doubt = bool(want.states) and set(UNDECIDED).issuperset(want.states)
     if not want.text and (doubt or not want.states):
         rows = await reader.ledger(want._replace(limit=want.limit + 1))
         return _page(rows, want.limit)
@@ -117,18 +115,19 @@ def _page(rows: list[EffectRow], limit: int) -> Found:
     return Found(shown, EffectPlace(shown[-1].at, shown[-1].key) if more else None, None)
 
 
-async def _standings(reader: Reader, runs: Sequence[int]) -> dict[int, Gone]:
-    found: dict[int, Gone] = {}
+async def _runs(reader: Reader, runs: Sequence[int]) -> dict[int, RunRow]:
+    found: dict[int, RunRow] = {}
     for run in set(runs):
-        try:
-            found[run] = word(view(await reader.run(run)))
-        except NotFound:
-            found[run] = "gone"
+        with suppress(NotFound):  # it was collected
+            found[run] = await reader.run(run)
     return found
 
 
-def _line(row: EffectRow, standing: Gone | Literal[""]) -> LedgerLine:
-    # While a process works on its run it is still being tried; nobody decides what is gone.
-    shown = effect_view(row, tried=standing in ("running", "gone"))
+def _line(row: EffectRow, run: RunRow | None) -> LedgerLine:
+    shown = effect_view(row, run)
     known = {one.name: getattr(shown, one.name) for one in fields(EffectView)}
-    return LedgerLine(**known, standing=standing if row.state in DOUBT else "")
+    if row.state not in UNDECIDED:
+        return LedgerLine(**known, standing="")
+    if run is None:  # nobody can decide for it
+        return LedgerLine(**{**known, "undecided": False}, standing="gone")
+    return LedgerLine(**known, standing=word(view(run)))

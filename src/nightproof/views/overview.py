@@ -9,13 +9,14 @@ from nightproof.journal.listing import EffectFilter
 from nightproof.journal.protocol import Reader
 from nightproof.journal.records import RunFilter, RunRow, was_distant
 from nightproof.model.awaited import Awaited
-from nightproof.model.states import EffectState, Kind, RunStatus
+from nightproof.model.states import Kind, RunStatus
 from nightproof.views.actions import signals
 from nightproof.views.course import ATTEMPTS, MARKS, Course, Events, drawn, events_of, present
 from nightproof.views.effects import EffectView, effect_view
 from nightproof.views.notes import ErrorView, error_of
 from nightproof.views.runs import AttemptView, RunView, Standing, advice, attempt, view, word
 from nightproof.views.steps import ItemView, item_view, later, learn, name_of
+from nightproof.views.trying import UNDECIDED, undecided
 from nightproof.views.values import Json, Time, iso, parsed
 from nightproof.views.watch import DecisionView
 
@@ -25,7 +26,6 @@ CHILDREN = 50
 ARTIFACTS = 12
 TOLD = 50
 """So many decisions, changes and divergences are shown, the newest."""
-_DOUBT = (EffectState.INTENDED, EffectState.FAILED)
 _CHANGES = ("code-changed", "environment-changed", "result-lost", "damaged", "witness-failed")
 
 
@@ -94,7 +94,7 @@ async def overview(reader: Reader, row: RunRow) -> Overview:
     events = await events_of(reader, row.id, there.get(Kind.EVENT, 0))
     shown = view(row)
     more = ["attempts"] if len(attempts) > len(recent) else []
-    doubtful = await reader.ledger(EffectFilter(run=row.id, states=_DOUBT, limit=EFFECTS))
+    doubtful = await reader.ledger(EffectFilter(run=row.id, states=UNDECIDED, limit=EFFECTS))
     acts = await reader.ledger(EffectFilter(run=row.id, limit=MARKS))
     effects = list({one.key: one for one in [*doubtful, *acts]}.values())[:EFFECTS]
     children = await reader.runs(RunFilter(parent=row.id, limit=CHILDREN + 1, brief=True))
@@ -110,7 +110,7 @@ async def overview(reader: Reader, row: RunRow) -> Overview:
     return Overview(
         run=shown,
         status=word(shown),
-        next=advice(row, shown, [one.key for one in doubtful]),
+        next=advice(row, shown, [one.key for one in doubtful if undecided(one, row)]),
         awaits=signal.name,
         expects=signal.expects,
         misfit=signal.misfit,
@@ -122,7 +122,7 @@ async def overview(reader: Reader, row: RunRow) -> Overview:
         course=await drawn(reader, row, recent, spans, events, acts),
         attempts=[attempt(one, row) for one in recent],
         failures=await _failures(reader, row, there),
-        effects=[effect_view(one, tried=word(shown) == "running") for one in effects],
+        effects=[effect_view(one, row) for one in effects],
         children=[view(one) for one in children[:CHILDREN]],
         parent=await _parent(reader, row),
         same=await _same(reader, row),

@@ -8,7 +8,6 @@ from typing import Any, Literal, cast, get_args
 
 from nightproof.config import redacted
 from nightproof.errors import NotFound
-from nightproof.journal.lease import Possession, possession
 from nightproof.journal.protocol import Reader
 from nightproof.journal.records import AttemptRow, RunFilter, RunRow, was_distant
 from nightproof.model import clock
@@ -35,9 +34,9 @@ from nightproof.views.notes import (
     text_of,
 )
 from nightproof.views.steps import StepCount, counts
+from nightproof.views.trying import alive
 from nightproof.views.values import Json, Time, iso, parsed
 
-_LEASE_MS = 30_000
 _NAMED = 20
 
 Standing = Literal["running", "parked", "completed", "failed", "cancelled", "interrupted"]
@@ -134,12 +133,6 @@ async def runs(reader: Reader, want: RunFilter) -> list[RunView]:
     return [view(row) for row in await reader.runs(want)]
 
 
-def alive(row: RunRow) -> bool:
-    """Whether a process may be working on the run."""
-    known = possession(row, clock.now_ms(), _LEASE_MS)
-    return known in (Possession.LIVE, Possession.DOUBTFUL)
-
-
 def view(row: RunRow) -> RunView:
     """A row as it is listed."""
     error = parsed(row.error)
@@ -175,7 +168,7 @@ async def summary(reader: Reader, row: RunRow) -> RunSummary:
         note = parsed(entry.output)
         if isinstance(note, dict):
             delivered[note["path"]] = note
-    ledger = await effects(reader, row, tried=word(view(row)) == "running")
+    ledger = await effects(reader, row)
     attempts = await reader.attempts(row.id)
     last = told.snapshots.last
     shown = view(row)
@@ -298,13 +291,14 @@ def attempt(one: AttemptRow, row: RunRow) -> AttemptView:
 def advice(row: RunRow, shown: RunView, undecided: list[str]) -> str:
     """What to do now, as a command; `undecided` are the keys of effects in doubt."""
     name = shell(row.name)
-    if shown.alive and row.status is not RunStatus.PARKED:
-        return f"nightproof watch {name}"
-    if row.status is RunStatus.PARKED and undecided:
+    live = shown.alive and row.status is not RunStatus.PARKED
+    if undecided and (live or row.status is RunStatus.PARKED):  # Temporal works on beside it
         key = undecided[0]
         if row.name.startswith("-") or key.startswith("-"):
             return f"nightproof resolve --happened, or --retry, -- {quote(row.name)} {quote(key)}"
         return f"nightproof resolve {name} {_quoted(key)} --happened, or --retry"
+    if live:
+        return f"nightproof watch {name}"
     signals = awaited(row.waiting) if row.status is RunStatus.PARKED else []
     if len(signals) == 1 and row.waiting == str(signals[0]):
         return f"nightproof signal {name} {_quoted(signals[0].name)}"

@@ -10,8 +10,8 @@ from nightproof.journal.protocol import Reader
 from nightproof.journal.records import AttemptRow, EffectRow, Entry, RunRow
 from nightproof.model.awaited import MISFIT
 from nightproof.model.states import Kind
-from nightproof.views.runs import alive
 from nightproof.views.steps import ItemView, item_view, items, later, learn, name_of
+from nightproof.views.trying import alive
 from nightproof.views.values import Json, Time, iso, parsed
 
 _TOLD = (Kind.EVENT, Kind.WAIT, Kind.SIGNAL, Kind.ARTIFACT, Kind.UNDONE, Kind.REOPENED)

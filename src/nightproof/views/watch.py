@@ -12,7 +12,7 @@ from nightproof.journal.protocol import Reader
 from nightproof.journal.records import Entry, RunFilter, RunRow
 from nightproof.model import clock
 from nightproof.model.states import Kind, RunStatus
-from nightproof.views.runs import alive
+from nightproof.views.trying import alive
 from nightproof.views.values import Time, iso, parsed
 
 NIGHTS = 30

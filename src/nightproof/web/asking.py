@@ -21,7 +21,7 @@ from nightproof.views.actions import (
     why_not_resolve,
 )
 from nightproof.views.effects import EffectView, effect_view
-from nightproof.views.runs import alive
+from nightproof.views.trying import alive
 from nightproof.views.values import typed
 from nightproof.web.acting import Plan
 from nightproof.web.rendering import url
@@ -163,7 +163,7 @@ async def resolve(site: Site, fields: Fields) -> Asked:
     found = await effect_of(site.journal, row, key)
     asked = _asked("resolve", row, back, "Decide an effect", "Decide")
     asked.refused = why_not_resolve(row, found)
-    asked.effect = effect_view(found)
+    asked.effect = effect_view(found, row)
     asked.hidden["effect"] = key
     decision, result = fields.get("decision", ""), fields.get("result", "").strip()
     asked.given.update(decision=decision, result=result)

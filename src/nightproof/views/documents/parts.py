@@ -15,7 +15,6 @@ from nightproof.views.course import course as course_of
 from nightproof.views.effects import effect_view
 from nightproof.views.grid import ItemWhole
 from nightproof.views.ledger import cursor, look
-from nightproof.views.runs import view, word
 from nightproof.views.steps import learn, name_of
 from nightproof.views.values import Place
 
@@ -35,8 +34,7 @@ async def effects(
 ) -> RunEffects:
     """The effects of a run."""
     found = await look(reader, EffectFilter(run=row.id, limit=limit, before=before))
-    tried = word(view(row)) == "running"
-    shown = [effect_view(one, tried=tried) for one in found.rows]
+    shown = [effect_view(one, row) for one in found.rows]
     return RunEffects(row.name, shown, cursor(found.next))
 
 

@@ -10,9 +10,10 @@ from nightproof.journal.listing import EffectFilter
 from nightproof.limits import Quota
 from nightproof.model.states import EffectState
 from nightproof.views.audit import audits
-from nightproof.views.ledger import DOUBT, DOUBTS, ledger, place
+from nightproof.views.ledger import DOUBTS, ledger, place
 from nightproof.views.quotas import QuotaView, UseView, quotas
 from nightproof.views.runs import open_run
+from nightproof.views.trying import UNDECIDED
 from nightproof.views.values import duration, whole
 from nightproof.web.rendering import number, page, url
 from nightproof.web.site import site_of
@@ -22,7 +23,7 @@ WAITING = 20
 """So many runs that wait for a quota are listed."""
 _STATES = {
     "": (),
-    "doubt": DOUBT,
+    "doubt": UNDECIDED,
     "confirmed": (EffectState.CONFIRMED,),
     "clear": (EffectState.CLEAR,),
     "skipped": (EffectState.SKIPPED,),

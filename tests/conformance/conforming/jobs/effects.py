@@ -187,3 +187,18 @@ async def reports(contract: Case) -> list[str | None]:
     if text == "bye":
         sent.append(await extra(contract.case))
     return sent
+
+
+@effect(key="long/{case}")
+async def long(case: str) -> str:
+    """Is under way until the test lets it end."""
+    tell(case, "acting")
+    while not on(case, "let it end"):  # noqa: ASYNC110 - another process switches it on
+        await asyncio.sleep(0.02)
+    return "done"
+
+
+@job
+async def takes_long(contract: Case) -> str:
+    """An effect that somebody meets in the middle."""
+    return await long(contract.case)
