@@ -154,3 +154,20 @@ def test_what_a_job_has_done_is_on_record(np, level):
     run = np.name()
     assert np("resume", run, **by).code == 0
     assert [(one[0], one[1]) for one in trail(np)] == [("signal", waits)]
+
+
+def test_the_trail_is_kept_unless_somebody_says_until_when(np):
+    """`gc` takes acts away only where it is told to, and says how many."""
+    np("run", "jobs.py:waiting", np.contract(), NIGHTPROOF_PARK_AFTER="0.01")
+    run = np.name()
+    np("signal", run, "go")
+    np("cancel", run)
+    np("gc", "--older-than", "0s", "--keep", "0")
+    assert [one[0] for one in trail(np)] == ["signal", "cancel"]
+    assert np("gc", "--audit-older-than", "400d", "--json").json["acts"] == 0
+    would = np("gc", "--audit-older-than", "0s", "--dry-run")
+    assert "2 acts of the audit trail would go" in would.out
+    assert len(trail(np)) == 2
+    assert "2 acts of the audit trail removed" in np("gc", "--audit-older-than", "0s").out
+    assert trail(np) == []
+    assert np("gc", "--audit-older-than", "soon").code == 2

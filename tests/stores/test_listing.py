@@ -332,6 +332,11 @@ def test_what_people_did_is_kept(night):
         assert await journal.audits(before=second) == [done]
         assert [row.id for row in await journal.audits(1)] == [second]
         assert await journal.audits(run="main") == []
+        assert await journal.forget_audits(2000, dry_run=True) == 1
+        assert len(await journal.audits()) == 2
+        assert await journal.forget_audits(2000) == 1
+        assert [row.id for row in await journal.audits()] == [second]
+        assert await journal.forget_audits(2000) == 0
 
     night.ask(ask)
 

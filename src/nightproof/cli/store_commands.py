@@ -24,6 +24,10 @@ def gc(
         int, typer.Option("--keep", min=0, help="Always keep the newest N of each job.")
     ] = 10,
     job: Annotated[str | None, typer.Option("--job", help="Only runs of this job.")] = None,
+    audit_older_than: Annotated[
+        str | None,
+        typer.Option("--audit-older-than", metavar="TIME", help="Also old acts of people: 400d."),
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
     json: Json = False,
     store: Store = None,
@@ -31,11 +35,12 @@ def gc(
 ) -> None:
     """Remove old finished runs and unused blobs.
 
-    Runs go whole. The ledger of effects and the delivered files stay.
+    Runs go whole. The ledger of effects, the delivered files and the audit trail stay.
     """
     from nightproof.cli import collecting
 
-    end(collecting.gc(session(store, debug, json), older_than, keep, job, dry_run))
+    chosen = collecting.Chosen(older_than, keep, job, dry_run, audit_older_than)
+    end(collecting.gc(session(store, debug, json), chosen))
 
 
 def doctor(

@@ -314,6 +314,10 @@ class Journal(Reader, QuotaBook, Protocol):
         """Record what came of it."""
         ...
 
+    async def forget_audits(self, before_ms: int, dry_run: bool = False) -> int:
+        """Remove what people had done before a time; how much that is, also with `dry_run`."""
+        ...
+
     async def due(self, now_ms: int) -> list[RunRow]:
         """Runs that nobody works on and that could go on now, oldest first."""
         ...

@@ -20,3 +20,11 @@ async def audited(transaction: Transaction, row: int, code: int, outcome: str) -
     """See :class:`nightproof.journal.protocol.Journal`."""
     sql = "UPDATE audit SET code = $1, outcome = $2 WHERE id = $3"
     await transaction.run(sql, code, outcome, row)
+
+
+async def forget(transaction: Transaction, before_ms: int, dry_run: bool) -> int:
+    """See :class:`nightproof.journal.protocol.Journal`."""
+    found = await transaction.all("SELECT count(*) FROM audit WHERE at < $1", before_ms)
+    if not dry_run:
+        await transaction.run("DELETE FROM audit WHERE at < $1", before_ms)
+    return int(found[0][0])

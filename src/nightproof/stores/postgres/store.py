@@ -257,6 +257,10 @@ class PostgresJournal(PostgresReader):
         """See :class:`nightproof.journal.protocol.Journal`."""
         await self._once(lambda transaction: listing.audited(transaction, id, code, outcome))
 
+    async def forget_audits(self, before_ms: int, dry_run: bool = False) -> int:
+        """See :class:`nightproof.journal.protocol.Journal`."""
+        return await self._once(lambda transaction: listing.forget(transaction, before_ms, dry_run))
+
     async def open_incident(self, row: IncidentRow) -> IncidentRow:
         """See :class:`nightproof.journal.protocol.Journal`."""
         return await self._once(lambda transaction: incidents.begin(transaction, row))

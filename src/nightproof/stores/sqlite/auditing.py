@@ -19,3 +19,11 @@ def audit(db: Database, row: AuditRow) -> int:
 def audited(db: Database, row: int, code: int, outcome: str) -> None:
     """See :class:`nightproof.journal.protocol.Journal`."""
     db.execute("UPDATE audit SET code = ?, outcome = ? WHERE id = ?", (code, outcome, row))
+
+
+def forget(db: Database, before_ms: int, dry_run: bool) -> int:
+    """See :class:`nightproof.journal.protocol.Journal`."""
+    [(count,)] = db.execute("SELECT count(*) FROM audit WHERE at < ?", (before_ms,))
+    if not dry_run:
+        db.execute("DELETE FROM audit WHERE at < ?", (before_ms,))
+    return int(count)

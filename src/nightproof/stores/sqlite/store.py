@@ -322,6 +322,13 @@ class SqliteJournal(SqliteReader):
         with explained(self._db.path), self._db.transaction():
             auditing.audited(self._db, id, code, outcome)
 
+    async def forget_audits(self, before_ms: int, dry_run: bool = False) -> int:
+        """See :class:`nightproof.journal.protocol.Journal`."""
+        from nightproof.stores.sqlite import auditing  # of no use to a run
+
+        with explained(self._db.path), self._db.transaction():
+            return auditing.forget(self._db, before_ms, dry_run)
+
     async def open_incident(self, row: IncidentRow) -> IncidentRow:
         """See :class:`nightproof.journal.protocol.Journal`."""
         from nightproof.stores.sqlite import incidents  # of no use to a run
