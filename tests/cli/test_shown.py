@@ -7,6 +7,7 @@ import pytest
 
 from nightproof.cli import serving, session, table
 from nightproof.journal.incidents import IncidentRow
+from nightproof.observe import telemetry
 from nightproof.observe.incident import Incident
 from nightproof.serving.children import Children, How
 from nightproof.serving.server import Server
@@ -68,7 +69,8 @@ def test_serve_hands_its_store_on_where_nobody_looks(monkeypatch: pytest.MonkeyP
     ]
 
 
-def test_an_alert_tells_nobody_a_secret():
+def test_neither_alerts_nor_spans_tell_a_secret():
     """What failed is told with its message, to people elsewhere."""
+    assert "hush" not in telemetry._short(f"no answer {DSN}")
     row = IncidentRow("k", "failed", "nightly", "r-1", 1, None, 0, f"no answer {DSN}")
     assert "hush" not in str(Incident.of(row)) + str(Incident.of(row).document())

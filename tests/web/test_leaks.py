@@ -23,6 +23,7 @@ from nightproof.web.site import Site
 
 TOKEN = "a-token-of-some-length"
 OUTCOME = "decided by ana"
+DSN = "postgresql://me:hush@db/n"
 
 
 @pytest.fixture
@@ -147,7 +148,7 @@ def test_a_probe_of_a_stranger_hears_only_how_it_is(
     house: Any, monkeypatch: pytest.MonkeyPatch, token: str, told: bool
 ):
     """What runs and what does not work is for those who may look."""
-    document = {"status": "failing", "running": ["nightly-1"], "problems": {"store": "password"}}
+    document = {"status": "failing", "running": ["nightly-1"], "problems": {"store": DSN}}
     monkeypatch.setattr(probes.numbers, "health", lambda server: (503, document))
     site = Site(house.settings(), None, None, None, object(), Access(token=token))
     for signed_in in (False, True):
@@ -158,6 +159,7 @@ def test_a_probe_of_a_stranger_hears_only_how_it_is(
         answer = asyncio.run(probes.health(request))
         assert answer.status_code == 503
         assert (b"nightly-1" in answer.body) is (told or signed_in)
+        assert b"hush" not in answer.body
 
 
 def test_one_form_acts_once_where_the_store_lets_others_go_first():

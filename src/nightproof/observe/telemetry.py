@@ -15,6 +15,7 @@ from typing import Any, Protocol
 from opentelemetry import context, trace
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer
 
+from nightproof.contract.secrets import redact
 from nightproof.errors import NightproofError
 from nightproof.journal.protocol import Reader
 from nightproof.journal.records import Entry, RunRow
@@ -120,4 +121,5 @@ class Trace:
 
 
 def _short(text: str) -> str:
+    text = redact(text)  # it is sent elsewhere
     return text if len(text) <= 300 else text[:299] + "…"

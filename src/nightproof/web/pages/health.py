@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
+from nightproof.views.documents import plain
 from nightproof.web import health as numbers
 from nightproof.web.site import site_of
 
@@ -22,7 +23,7 @@ async def health(request: Request) -> Response:
         status, document = numbers.health(site.server)
     if site.access.token and not request.state.signed_in:
         document = {"status": document["status"]}
-    text = json.dumps(document, ensure_ascii=False, indent=2) + "\n"
+    text = json.dumps(plain(document), ensure_ascii=False, indent=2) + "\n"
     return Response(text, status, media_type="application/json")
 
 
