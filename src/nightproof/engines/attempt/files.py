@@ -10,6 +10,10 @@ from nightproof.errors import MisuseError, StoreFull, StoreReadOnly
 from nightproof.model import clock
 
 
+LONGEST = 240
+"""Bytes of a name that every file system takes, with room for a manifest's ending."""
+
+
 def artifact_path(root: Path, run_name: str, path: str) -> Path:
     """Where an artifact goes: below the run's own folder, or the absolute path given.
 
@@ -17,7 +21,7 @@ def artifact_path(root: Path, run_name: str, path: str) -> Path:
     """
     if Path(path).is_absolute():
         return Path(path)
-    folder = root / run_name
+    folder = root / _folder(run_name)
     target = Path(os.path.normpath(folder / path))
     if folder not in target.parents:
         raise MisuseError(
@@ -25,6 +29,16 @@ def artifact_path(root: Path, run_name: str, path: str) -> Path:
             "Give a path below it, or an absolute one.",
         )
     return target
+
+
+def _folder(run_name: str) -> str:
+    """The name of a run's folder: the run's, where a file system takes that as it is."""
+    parts = run_name.split("/")
+    fits = len(run_name.encode("utf-8", "replace")) <= LONGEST and run_name.isprintable()
+    if fits and not any(part in ("", ".", "..") for part in parts):
+        return run_name
+    shown = "".join(one if one.isalnum() or one in "-_. " else "_" for one in run_name[:40])
+    return f"{shown.strip('. ')}-{sha256(run_name.encode('utf-8', 'replace')).hexdigest()[:32]}"
 
 
 def read_digest(path: Path) -> str | None:
