@@ -9,7 +9,6 @@ from pathlib import Path
 from nightproof.errors import MisuseError, StoreFull, StoreReadOnly
 from nightproof.model import clock
 
-
 LONGEST = 240
 """Bytes of a name that every file system takes, with room for a manifest's ending."""
 
