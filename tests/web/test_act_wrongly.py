@@ -88,3 +88,21 @@ def test_a_form_of_before_a_restart_leads_to_a_new_one(visitor: Any, runs: dict[
     visitor.form(link.replace("&amp;", "&"))
     assert 'name="name" value="go"' in visitor.page
     assert visitor.trail() == []
+
+
+def test_what_was_sent_is_not_asked_for_again(visitor: Any, runs: dict[str, str]):
+    """The signal is there and nobody has gone on yet: pages and commands say that, not "send"."""
+    parked = runs["parked"]
+    page = visitor.client.get(f"/runs/{parked}").text
+    assert "It waits for the signal" in page
+    assert page.index(">Send go<") < page.index(">Resume<")
+    assert "Waits for a signal" in visitor.client.get("/").text
+    visitor.act("signal", {"name": "go", "payload": '"x"'}, run=parked)
+    page = visitor.client.get(f"/runs/{parked}").text
+    assert "What it waited for has come" in page
+    assert "It waits for the signal" not in page
+    assert page.index(">Resume<") < page.index(">Send go<")
+    assert f"<code>nightproof resume {parked}</code>" in page
+    assert "Waits for a signal" not in visitor.client.get("/").text
+    assert visitor.show(parked)["next"] == f"nightproof resume {parked}"
+    assert visitor.act("resume", run=parked)["outcome"] == "completed"

@@ -14,7 +14,7 @@ from nightproof.journal.records import EffectRow, RunRow
 from nightproof.model.awaited import Awaited
 from nightproof.model.awaited import awaited as awaited_in
 from nightproof.model.states import RunStatus
-from nightproof.views.trying import UNDECIDED, alive, tried
+from nightproof.views.trying import UNDECIDED, alive, due, tried
 
 Act = Literal["resume", "cancel", "replicate", "resolve", "signal"]
 _OPEN = (RunStatus.RUNNING, RunStatus.PARKED)
@@ -31,15 +31,13 @@ class ActionView:
 
 def actions(row: RunRow) -> list[ActionView]:
     """What can be done to the run itself now, the most likely first."""
-    found: list[ActionView] = []
-    if not why_not("signal", row):
-        names = awaited(row)
-        found += [ActionView("signal", f"Send {name}", _of(row, name=name)) for name in names]
+    names = [] if why_not("signal", row) else awaited(row)
+    asking = [ActionView("signal", f"Send {name}", _of(row, name=name)) for name in names]
     labels: tuple[tuple[Act, str], ...] = (
         ("resume", "Resume"), ("cancel", "Cancel"), ("replicate", "Replicate"),
     )  # fmt: skip
-    found += [ActionView(act, label, _of(row)) for act, label in labels if not why_not(act, row)]
-    return found
+    found = [ActionView(act, label, _of(row)) for act, label in labels if not why_not(act, row)]
+    return [*found, *asking] if due(row) else [*asking, *found]
 
 
 def _of(row: RunRow, **more: str) -> dict[str, str]:

@@ -26,7 +26,7 @@ from nightproof.views.listing import open_rows
 from nightproof.views.replicates import Replicates
 from nightproof.views.runs import RunView, advice, shell, view, word
 from nightproof.views.schedules import ScheduleView, exactly, schedules
-from nightproof.views.trying import UNDECIDED, alive, undecided
+from nightproof.views.trying import UNDECIDED, alive, due, undecided
 from nightproof.views.values import Time, iso
 
 NeedKind = Literal[
@@ -183,7 +183,7 @@ def _open(rows: Sequence[RunRow], stall: float) -> list[NeedView]:
         if word(shown) == "interrupted":
             note = f"its process on {row.owner.label} is gone" if row.owner else "its process left"
             found.append(_of(shown, "interrupted", row.updated, note, command))
-        elif row.status is RunStatus.PARKED and signals:
+        elif row.status is RunStatus.PARKED and signals and not due(row):
             note = f"waits for {row.waiting}"
             one = _of(shown, "signal", row.updated, note, command)
             found.append(replace(one, signal=signals[0].name))

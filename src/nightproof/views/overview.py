@@ -16,7 +16,7 @@ from nightproof.views.effects import EffectView, effect_view
 from nightproof.views.notes import ErrorView, error_of
 from nightproof.views.runs import AttemptView, RunView, Standing, advice, attempt, view, word
 from nightproof.views.steps import ItemView, item_view, later, learn, name_of
-from nightproof.views.trying import UNDECIDED, undecided
+from nightproof.views.trying import UNDECIDED, due, undecided
 from nightproof.views.values import Json, Time, iso, parsed
 from nightproof.views.watch import DecisionView
 
@@ -60,6 +60,8 @@ class Overview:
     status: Standing
     next: str
     awaits: str
+    due: bool
+    """It is parked, and the time or the signal that it waited for has come."""
     expects: str
     """What that signal is to bring; "" where it is not known, or anything will do."""
     misfit: str
@@ -100,7 +102,7 @@ async def overview(reader: Reader, row: RunRow) -> Overview:
     children = await reader.runs(RunFilter(parent=row.id, limit=CHILDREN + 1, brief=True))
     files, many = await _files(reader, row) if Kind.ARTIFACT in there else ([], 0)
     told = _Told(events)
-    open_now = signals(row) if row.status is RunStatus.PARKED else []
+    open_now = signals(row) if row.status is RunStatus.PARKED and not due(row) else []
     signal = open_now[0] if open_now else Awaited("")
     for name, known, limit in (
         ("effects", acts, EFFECTS + 1), ("children", children, CHILDREN + 1),
@@ -112,6 +114,7 @@ async def overview(reader: Reader, row: RunRow) -> Overview:
         status=word(shown),
         next=advice(row, shown, [one.key for one in doubtful if undecided(one, row)]),
         awaits=signal.name,
+        due=due(row),
         expects=signal.expects,
         misfit=signal.misfit,
         engine="temporal" if was_distant(attempts) else "embedded",

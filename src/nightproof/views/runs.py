@@ -34,7 +34,7 @@ from nightproof.views.notes import (
     text_of,
 )
 from nightproof.views.steps import StepCount, counts
-from nightproof.views.trying import alive
+from nightproof.views.trying import alive, due
 from nightproof.views.values import Json, Time, iso, parsed
 
 _NAMED = 20
@@ -299,7 +299,7 @@ def advice(row: RunRow, shown: RunView, undecided: list[str]) -> str:
         return f"nightproof resolve {name} {_quoted(key)} --happened, or --retry"
     if live:
         return f"nightproof watch {name}"
-    signals = awaited(row.waiting) if row.status is RunStatus.PARKED else []
+    signals = awaited(row.waiting) if row.status is RunStatus.PARKED and not due(row) else []
     if len(signals) == 1 and row.waiting == str(signals[0]):
         return f"nightproof signal {name} {_quoted(signals[0].name)}"
     if shown.alive:  # parked on an engine that goes on by itself

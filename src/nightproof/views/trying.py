@@ -21,6 +21,11 @@ def alive(row: RunRow) -> bool:
     return known in (Possession.LIVE, Possession.DOUBTFUL)
 
 
+def due(row: RunRow) -> bool:
+    """Whether a parked run can go on: the time or a signal that it waited for has come."""
+    return row.status is RunStatus.PARKED and row.wake is not None and row.wake <= clock.now_ms()
+
+
 def tried(effect: EffectRow, run: RunRow | None) -> bool:
     """Whether a process may be at an effect now; `run` is the one it is of, None if unknown.
 
