@@ -116,6 +116,10 @@ def test_a_run_that_waits_for_a_signal_names_it(night, morning, night_contract, 
     assert (one.kind, one.run, one.signal) == ("signal", name, "go")
     assert one.next == f"nightproof signal {name} 'go'"
     night.send(name, "go", b"5")
+    assert needs(night) == [], "it is there: whoever serves goes on in a moment"
+    morning.at += 3600
+    [one] = needs(night)
+    assert (one.kind, one.next) == ("overdue", f"nightproof resume {name}")
     night.run(jobs["waits"])
     assert needs(night) == []
 
