@@ -9,6 +9,7 @@ import pytest
 from nightproof.observe import incident
 from nightproof.views.documents.nights import IncidentView
 from nightproof.views.timeline import LineKind
+from nightproof.web.api import words
 from nightproof.web.api.description import description
 
 JSON = {"$ref": "#/components/schemas/Json"}
@@ -123,3 +124,18 @@ def test_times_are_times(field: str):
         for part in every(schema["properties"][field])
     ]
     assert {"date-time", "date"} & {part.get("format") for part in parts}
+
+
+def test_types_are_told_in_words():
+    """For the page: names of words, what is empty, what an object is by."""
+    told = {
+        name: {one.name: "".join(word.text for word in one.type) for one in words.fields(schema)}
+        for name, schema in schemas().items()
+    }
+    assert told["ScheduleView"]["ifMissed"] == "catch up, skip, empty"
+    assert told["NightView"]["status"].endswith(", skipped or empty")
+    assert told["DriftDocument"]["cause"].endswith("sampling or null")
+    assert told["DriftDocument"]["reasons"].startswith("object of string by input, code")
+    assert told["Line"]["data"] == "object of Json"
+    assert told["ArtifactPage"]["items"] == "list of ArtifactView"
+    assert told["RunView"]["created"] == "time or null"

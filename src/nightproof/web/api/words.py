@@ -36,15 +36,18 @@ def type_of(schema: dict[str, Any]) -> list[Word]:
         for one in schema["anyOf"]:
             found += [*([Word(" or ")] if found else []), *type_of(one)]
         return found
-    if "enum" in schema:
-        return [Word(", ".join(str(one) for one in schema["enum"]))]
+    if "enum" in schema or "const" in schema:
+        given = schema["enum"] if "enum" in schema else [schema["const"]]
+        return [Word(", ".join(str(one) or "empty" for one in given))]
     kind = schema.get("type")
     if kind == "array":
         return [Word("list of "), *type_of(schema.get("items", {}))]
     if kind == "object":
         inner = schema.get("additionalProperties")
         if isinstance(inner, dict) and inner:
-            return [Word("object of "), *type_of(inner)]
+            names = schema.get("propertyNames")
+            by = [Word(" by "), *type_of(names)] if names else []
+            return [Word("object of "), *type_of(inner), *by]
         return [Word("object")]
     text = str(schema.get("format") or kind or "any JSON")
     return [Word({"integer": "whole number", "date-time": "time"}.get(text, text))]
