@@ -1,5 +1,7 @@
 """One item whole, however large it is."""
 
+import itertools
+
 import pytest
 
 from nightproof import job, step, views
@@ -77,3 +79,41 @@ def test_an_output_that_is_gone_is_said_to_be(reading, monkeypatch):
         found, _ = reading(lost)
         assert found.size is None
         assert "is missing" in found.missing
+
+
+@pytest.mark.parametrize("backwards", [False, True])
+def test_a_long_run_is_searched_a_part_at_a_time(night, night_contract, monkeypatch, backwards):
+    """A page may be short or empty; going on finds every item once, in either direction."""
+    monkeypatch.setattr(grid, "WINDOW", 10)
+
+    @step(name="double")
+    async def double(n: int) -> int:
+        return 2 * n
+
+    @job(name="main")
+    async def main(contract: night_contract) -> int:
+        return sum(await double.map(range(95), key=lambda n: f"n-{n:03}", concurrency=1))
+
+    name = night.run(main).name
+
+    async def look(app):
+        row = await views.open_run(app.journal, name)
+        seen = await grid.grid(app.journal, row, "double")
+        ticks = itertools.count()
+        monkeypatch.setattr(grid.clock, "perf", lambda: float(next(ticks)))
+        pages, at = [], 1_000 if backwards else -1
+        while at is not None:
+            way = {"before": at} if backwards else {"after": at}
+            page = await grid.listed(app.journal, row, seen, text="n-0", **way)
+            pages.append([one.key for one in page.items])
+            at = page.before if backwards else page.after
+            assert len(pages) < 50
+        rare = await grid.listed(app.journal, row, seen, text="n-094")
+        return pages, rare
+
+    pages, rare = night.ask(look)
+    found = list(itertools.chain(*(reversed(pages) if backwards else pages)))
+    assert found == [f"n-{n:03}" for n in range(95)]
+    assert len(pages) >= 9
+    assert (rare.items, rare.before) == ([], None)
+    assert rare.after is not None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
@@ -13,6 +14,7 @@ from nightproof.blobs.protocol import Blobs
 from nightproof.errors import BlobError, NotFound, StoreError
 from nightproof.journal.protocol import Reader
 from nightproof.journal.records import Entry, RunRow, intact
+from nightproof.model import clock
 from nightproof.model.codec import RAW_FORMS
 from nightproof.model.states import Kind
 from nightproof.views.course import events_of
@@ -34,6 +36,10 @@ SHOWN = 256 * 1024
 """So many bytes of an output are shown; more is for a download."""
 TIMES = 20
 """So many earlier tries of an item are listed, and this many events looked through for them."""
+SECONDS = 0.15
+"""So long a text is looked for at a time."""
+WINDOW = 50_000
+"""So much of a history is looked through before the time is looked at."""
 VERIFIED = 16 << 20
 """Of a larger output only the beginning is read, which cannot be verified."""
 LARGEST = 256 << 20
@@ -167,7 +173,8 @@ async def listed(
 ) -> Found:
     """Items of a step in the order of their ends: in one of STATES, with `text` in key or inputs.
 
-    Behind sequence number `after`, or the last ones up to `before`.
+    Behind sequence number `after`, or the last ones up to `before`. A text is looked for during
+    about SECONDS: a page of a very long run may be short, or empty, and have more beside it.
     """
     if not seen.codes:
         return Found([], None, None)
@@ -180,21 +187,72 @@ async def listed(
     elif state == "retried":
         kinds, high = (Kind.FAILURE,), min(seen.reopened + 1, before or seen.reopened + 1)
     backwards = before is not None
-    entries: dict[int, Entry] = {}
-    for form in _forms(text):
-        for entry in await reader.entries(
-            run.id, kinds, low, limit + 1, codes=seen.codes, text=form, before=high,
-            newest=backwards,
-        ):  # fmt: skip
-            entries[entry.seq] = entry
-    ordered = [entries[seq] for seq in sorted(entries)]
+    place = _Place(low, high, backwards)
+    ordered = await _sought(reader, run, seen, kinds, text, place, limit + 1)
     more = len(ordered) > limit
     ordered = ordered[-limit:] if backwards else ordered[:limit]
     shown = [item_view(one, seen.step, seen.undone, seen.reopened) for one in ordered]
     first = ordered[0].seq if ordered else None
     last = ordered[-1].seq if ordered else None
+    if place.left is not None and not more:  # there was no time to look further
+        ahead = first if after >= 0 else None
+        return Found(shown, *((place.left, last) if backwards else (ahead, place.left)))
     earlier = more if backwards else after >= 0
     return Found(shown, first if earlier else None, last if more or backwards else None)
+
+
+@dataclass(slots=True)
+class _Place:
+    """Where to look: behind `low`, ahead of `high`, from the end where `backwards`.
+
+    `left` is where looking stopped for want of time, None where it came to the end.
+    """
+
+    low: int
+    high: int | None
+    backwards: bool
+    left: int | None = None
+
+    def next(self, end: int) -> tuple[int, int] | None:
+        """The part to look through next, of a history that ends ahead of `end`."""
+        high = end if self.high is None else min(self.high, end)
+        if self.low + 1 >= high:
+            return None
+        if self.backwards:
+            self.high = max(self.low + 1, high - WINDOW)
+            return self.high - 1, high
+        low, self.low = self.low, min(self.low + WINDOW, high - 1)
+        return low, self.low + 1
+
+
+async def _sought(
+    reader: Reader, run: RunRow, seen: GridView, kinds: Sequence[int], text: str, place: _Place,
+    most: int,
+) -> list[Entry]:  # fmt: skip
+    """Up to `most` entries with the text, in order; a part of the history at a time."""
+    if not text:
+        return await reader.entries(
+            run.id, kinds, place.low, most, codes=seen.codes, before=place.high,
+            newest=place.backwards,
+        )  # fmt: skip
+    newest = await reader.entries(run.id, limit=1, newest=True)
+    end = newest[0].seq + 1 if newest else 0
+    until = clock.perf() + SECONDS
+    found: dict[int, Entry] = {}
+    while len(found) < most and (part := place.next(end)) is not None:
+        for form in _forms(text):
+            for entry in await reader.entries(
+                run.id, kinds, part[0], most, codes=seen.codes, text=form, before=part[1],
+                newest=place.backwards,
+            ):  # fmt: skip
+                found[entry.seq] = entry
+        if clock.perf() > until:
+            left = place.high if place.backwards else place.low
+            place.left = left if place.next(end) is not None else None
+            break
+        await clock.turn()
+    ordered = [found[seq] for seq in sorted(found)]
+    return ordered[-most:] if place.backwards else ordered[:most]
 
 
 def _forms(text: str) -> list[bytes]:
