@@ -199,7 +199,8 @@ def test_each_case_has_a_world_of_its_own(at: Callable[..., Any]):
         left.append(folder.name)
 
     target = at("telling")
-    blind = drill(*target, Options(points=("tell:*",)), environ={"TOLD": "{dir}/told"})
+    blind = drill(*target, Options(points=("tell:act",)), environ={"TOLD": "{dir}/told"})
+    assert [row.point for row in blind.rows] == ["effect:act"]
     assert blind.ok
     report = drill(*target, Options(points=("tell:*",)), outside=world)
     assert report.undisturbed["outside"] == {"told": 1}
