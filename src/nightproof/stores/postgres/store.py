@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from nightproof.journal import retaining
 from nightproof.journal.quotas import Ask, Claimant, Grant
 from nightproof.journal.records import (
     Boot,
@@ -16,7 +17,6 @@ from nightproof.journal.records import (
     Entry,
     LaneBatch,
     Owner,
-    RunFilter,
     Settle,
     UseBlob,
     Wanted,
@@ -24,7 +24,6 @@ from nightproof.journal.records import (
     intact,
 )
 from nightproof.model import clock
-from nightproof.model.states import RunStatus
 from nightproof.stores.postgres import (
     claims,
     effects,
@@ -287,14 +286,8 @@ class PostgresJournal(PostgresReader):
         self, finished_before: int, keep: int, job: str | None, dry_run: bool
     ) -> Collected:
         """See :class:`nightproof.journal.protocol.Journal`."""
-        done = (RunStatus.COMPLETED, RunStatus.FAILED, RunStatus.CANCELLED)
-        candidates = await self.runs(RunFilter(job=job, status=done, limit=-1))
-        kept: dict[str, int] = {}
         names, entries = [], 0
-        for run in candidates:
-            kept[run.job] = kept.get(run.job, 0) + 1
-            if kept[run.job] <= keep or (run.finished or 0) >= finished_before:
-                continue
+        for run in await retaining.old(self, finished_before, keep, job):
             removed = 0
             if not dry_run:
                 removed = await self._once(partial(_delete, run.id))

@@ -2,22 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-
-from nightproof.journal.records import RunRow
 from nightproof.stores.sqlite import schedules
 from nightproof.stores.sqlite.connection import Database
 
 _OPEN = "SELECT 1 FROM run WHERE id = ? AND status IN ('running', 'parked')"
-
-
-def old(runs: Iterable[RunRow], finished_before: int, keep: int) -> Iterator[RunRow]:
-    """Of finished runs, newest first: those to remove, but for the newest `keep` of each job."""
-    kept: dict[str, int] = {}
-    for run in runs:
-        kept[run.job] = kept.get(run.job, 0) + 1
-        if kept[run.job] > keep and (run.finished or 0) < finished_before:
-            yield run
 
 
 def delete(db: Database, run: int) -> int:

@@ -20,7 +20,6 @@ from nightproof.journal.records import (
     Finish,
     LaneBatch,
     Owner,
-    RunFilter,
     Settle,
     TakeSignal,
     UseBlob,
@@ -29,7 +28,6 @@ from nightproof.journal.records import (
     event,
 )
 from nightproof.model import clock
-from nightproof.model.states import RunStatus
 from nightproof.stores.sqlite import claims, effects, quotas
 from nightproof.stores.sqlite.connection import (
     Database,
@@ -354,12 +352,11 @@ class SqliteJournal(SqliteReader):
         self, finished_before: int, keep: int, job: str | None, dry_run: bool
     ) -> Collected:
         """See :class:`nightproof.journal.protocol.Journal`."""
-        from nightproof.stores.sqlite import retention  # of no use to a run
+        from nightproof.journal import retaining  # of no use to a run
+        from nightproof.stores.sqlite import retention
 
-        done = (RunStatus.COMPLETED, RunStatus.FAILED, RunStatus.CANCELLED)
-        candidates = await self.runs(RunFilter(job=job, status=done, limit=-1))
         names, entries = [], 0
-        for run in retention.old(candidates, finished_before, keep):
+        for run in await retaining.old(self, finished_before, keep, job):
             removed = 0
             if not dry_run:
                 with explained(self._db.path), self._db.transaction():
