@@ -179,9 +179,10 @@ class Act(Booked):
         if not watch.goes_on(row):
             return False
         if first:
+            message = f"{self.effect.where} [{self.key}]: {watch.told(row)}"
             run.note(
                 "effect-elsewhere",
-                {"effect": self.effect.name, "key": self.key, "message": watch.told(row)},
+                {"effect": self.effect.name, "key": self.key, "message": message},
             )
         return True
 

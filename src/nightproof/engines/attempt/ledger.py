@@ -251,7 +251,7 @@ def brief(error: BaseException) -> str:
         text = error.message
     else:
         text = " ".join(str(error).split())[:2000]
-    for secret in _hidden:
+    for secret in list(_hidden):  # threads may add to it meanwhile
         text = text.replace(secret, "(secret)")
     # Names of files may hold bytes that are no text; the journal holds only text.
     return text.encode("utf-8", "replace").decode()

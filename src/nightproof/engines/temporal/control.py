@@ -5,13 +5,14 @@ from __future__ import annotations
 from datetime import timedelta
 
 from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.enums.v1 import TimeoutType
 from temporalio.api.failure.v1 import Failure
 from temporalio.api.workflowservice.v1 import GetWorkflowExecutionHistoryReverseRequest
 from temporalio.client import WorkflowExecutionStatus, WorkflowQueryFailedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from nightproof.engines.temporal.connection import PATIENCE_SECONDS, Connection, refused
-from nightproof.engines.temporal.starting import workflow_id
+from nightproof.engines.temporal.starting import long_body, workflow_id
 from nightproof.errors import NightproofError
 from nightproof.model.identity import WORKFLOW, ProcessIdentity
 
@@ -25,6 +26,9 @@ _UNASKED = (
     RPCStatusCode.DEADLINE_EXCEEDED,
 )
 _RPC = timedelta(seconds=PATIENCE_SECONDS)
+_TOO_LONG = TimeoutType.TIMEOUT_TYPE_START_TO_CLOSE
+TIMED_OUT = 2
+"""So many times what a worker should have decided may time out before it is said."""
 
 
 def label(run: str) -> str:
@@ -103,7 +107,7 @@ async def troubles(connection: Connection, run: str) -> list[str]:
             if one.attempt > 1 and _is_error(one.last_failure)
         ]
         if told.HasField("pending_workflow_task") and told.pending_workflow_task.attempt > 1:
-            texts += await _last_task(connection, run)
+            texts += await _last_task(connection, run, told.pending_workflow_task.attempt)
     except RPCError as error:
         if error.status is RPCStatusCode.NOT_FOUND:
             return []
@@ -111,8 +115,8 @@ async def troubles(connection: Connection, run: str) -> list[str]:
     return sorted(set(texts))
 
 
-async def _last_task(connection: Connection, run: str) -> list[str]:
-    """Why the last workflow task failed, if it did."""
+async def _last_task(connection: Connection, run: str, tries: int) -> list[str]:
+    """Why the last workflow task failed, if it did, or did not end."""
     newest = await connection.client.workflow_service.get_workflow_execution_history_reverse(
         GetWorkflowExecutionHistoryReverseRequest(
             namespace=connection.address.namespace,
@@ -122,6 +126,10 @@ async def _last_task(connection: Connection, run: str) -> list[str]:
         timeout=_RPC,
     )
     for event in newest.history.events:
+        if event.HasField("workflow_task_timed_out_event_attributes"):
+            why = event.workflow_task_timed_out_event_attributes.timeout_type
+            # Once or twice it may be a worker that has died.
+            return [long_body()] if why == _TOO_LONG and tries > TIMED_OUT else []
         if event.HasField("workflow_task_failed_event_attributes"):
             failure = event.workflow_task_failed_event_attributes.failure
             return [await _why(connection, failure)] if _is_error(failure) else []

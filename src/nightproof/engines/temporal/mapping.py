@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 from collections import deque
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from typing import Any, NamedTuple, cast
 
 from nightproof.durable.context import MapCall
@@ -108,11 +108,14 @@ class Chunks(Mapper):
                     yield value
                 if self._failures:
                     raise min(self._failures, key=lambda pair: pair[0])[1]
-        finally:
-            for _, _, task in ahead:
-                if task is not None:
-                    task.cancel()
+        except GeneratorExit:
+            # Let go of by its consumer: nobody closes it who could wait, in a workflow.
+            _call_off(ahead)
+            raise
+        except BaseException:
+            _call_off(ahead)
             await asyncio.gather(*(task for *_, task in ahead if task), return_exceptions=True)
+            raise
 
     def _items(self) -> Iterator[Item]:
         """Each item with what a worker needs of it, in order."""
@@ -264,3 +267,9 @@ class Chunks(Mapper):
 
 class _Stop(Exception):
     """An item failed: the other chunks of the map are called off."""
+
+
+def _call_off(ahead: Iterable[tuple[int, int, asyncio.Task[None] | None]]) -> None:
+    for *_, task in ahead:
+        if task is not None:
+            task.cancel()

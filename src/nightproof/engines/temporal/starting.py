@@ -136,3 +136,12 @@ def attributes(ask: Request, status: str) -> TypedSearchAttributes:
             SearchAttributePair(STATUS, status),
         ]
     )
+
+
+def long_body() -> str:
+    """What is the matter with a body that is at it for longer than is allowed."""
+    allowed = TASK_TIMEOUT.total_seconds()
+    return (
+        f"the body of the job computes for more than {allowed:g} s between two waits. Temporal "
+        "takes it from the worker then, and it begins again: put what takes long into a step"
+    )

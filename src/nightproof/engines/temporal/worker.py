@@ -18,6 +18,7 @@ from nightproof.durable.job import Job
 from nightproof.engines.temporal.activities import Activities
 from nightproof.engines.temporal.beside import Beside, Telling
 from nightproof.engines.temporal.connection import Connection, refused
+from nightproof.engines.temporal.deciding import Deciding
 from nightproof.engines.temporal.execution import host_of
 from nightproof.engines.temporal.firing import Fire, FireWorkflow, Firing
 from nightproof.engines.temporal.heeding import Heeding
@@ -37,6 +38,18 @@ def build_of(jobs: Mapping[str, Job[Any, Any]]) -> str:
     """By what Temporal tells the code of workers apart: the bodies of their jobs."""
     parts = "\n".join(f"{name} {jobs[name].code}" for name in sorted(jobs))
     return "nightproof-" + sha256(parts.encode()).hexdigest()[:16]
+
+
+def unhurried(worker: temporal.Worker) -> None:
+    """Let bodies compute for longer than the two seconds that temporalio allows.
+
+    It has no setting for that but `debug_mode`, which runs them in the event loop of the
+    activities: their heartbeats would wait for a body that computes.
+    """
+    part: Any = worker
+    bodies = part._workflow_worker  # noqa: SLF001 - see above
+    assert bodies._deadlock_timeout_seconds  # noqa: SLF001
+    bodies._deadlock_timeout_seconds = None  # noqa: SLF001
 
 
 class Worker:
@@ -67,6 +80,7 @@ class Worker:
         queue = connection.address.task_queue
         serve(host_of(settings, queue, jobs, blobs))
         firing = Firing(fire) if fire is not None else None
+        self._deciding = Deciding(activities)
         self._worker = temporal.Worker(
             connection.client,
             task_queue=queue,
@@ -75,7 +89,8 @@ class Worker:
             activities=[*activities.all(), *([firing.fix] if firing else [])],
             # The journal decides what is replayed, so a job's body need not be kept from
             # anything; its module is loaded once, by this process.
-            workflow_runner=temporal.UnsandboxedWorkflowRunner(),
+            workflow_runner=self._deciding.runner(),
+            unsandboxed_workflow_runner=self._deciding.runner(),
             workflow_failure_exception_types=[workflow.NondeterminismError],
             max_concurrent_activities=slots,
             graceful_shutdown_timeout=timedelta(seconds=self._grace),
@@ -86,8 +101,8 @@ class Worker:
             sticky_queue_schedule_to_start_timeout=_STICKY,
             # By itself it would read the bytecode of every module that is loaded.
             build_id=build_of(jobs),
-            debug_mode=True,  # a body may compute for longer than the two seconds allowed else
         )
+        unhurried(self._worker)
 
     def stop(self) -> None:
         """Take no new work, let what is under way end, and let :meth:`run` return."""
@@ -102,10 +117,13 @@ class Worker:
         working = asyncio.ensure_future(self._worker.run())
         stopped = asyncio.ensure_future(self._stop.wait())
         heeding = Heeding(self._activities.host.journal, self._connection)
-        heeds = asyncio.ensure_future(heeding.keep())
+        beside = [
+            asyncio.ensure_future(heeding.keep()), asyncio.ensure_future(self._deciding.keep()),
+        ]  # fmt: skip
         await asyncio.wait((working, stopped), return_when=asyncio.FIRST_COMPLETED)
         stopped.cancel()
-        heeds.cancel()
+        for one in beside:
+            one.cancel()
         if not working.done():
             await self._activities.drain()
             leaving = asyncio.ensure_future(self._worker.shutdown())
