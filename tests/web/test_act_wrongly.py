@@ -1,10 +1,14 @@
 """Somebody who acts makes mistakes: what comes back says which field is meant, and is kept."""
 
+import asyncio
 import re
 from typing import Any
 
 import pytest
-from web_house import command
+
+from nightproof import app
+from nightproof.journal.schedules import ScheduleRow
+from nightproof.model import clock
 
 
 def fields(page: str) -> dict[str, str]:
@@ -51,17 +55,59 @@ def test_the_field_that_is_wrong_is_named(
     assert visitor.trail() == []
 
 
-def test_days_of_a_backfill_that_are_none(visitor: Any, own_house: Any):
+def scheduled(house: Any) -> str:
+    """The house has a schedule, at 04:30 UTC; its name."""
+
+    async def keep() -> None:
+        journal = app.open_journal(house.settings())
+        spec = '{"tz": "UTC", "at": "04:30"}'
+        await journal.keep_schedule(
+            ScheduleRow("nightly/tonight", "nightly", "jobs.py", spec, 1000, clock.now_ms())
+        )
+        await journal.close()
+
+    asyncio.run(keep())
+    return "nightly/tonight"
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "said"),
+    [
+        ("tomorrow", "", "Give both days"),
+        ("0001-01-01", "2026-10-02", "too long ago"),
+        ("2026-10-03", "2026-10-02", "before the first"),
+        ("2126-10-03", "2126-10-04", "was not due in these days"),
+    ],
+)
+def test_days_of_a_backfill_that_are_none(
+    visitor: Any, own_house: Any, first: str, last: str, said: str
+):
     """The schedule that was chosen stays chosen; the first day is asked for again."""
-    command(own_house.folder, "serve", "jobs.py", "--once")
+    name = scheduled(own_house)
     form = visitor.form("/act/backfill")
-    name = re.findall(r'<option value="([^"]+)"', visitor.page)[-1]
-    answer = visitor.post("backfill", {**form, "schedule": name, "from": "tomorrow", "to": ""})
+    answer = visitor.post("backfill", {**form, "schedule": name, "from": first, "to": last})
     assert answer.status_code == 422
-    assert "Give both days" in answer.text
+    assert said in answer.text
     assert f'<option value="{name}" selected>' in answer.text
     assert 'aria-invalid="true"' in fields(answer.text)["from"]
     assert all(" required" in tag for tag in fields(answer.text).values())
+
+
+def test_a_mistyped_year_is_asked_for_twice(visitor: Any, own_house: Any):
+    """Seven years of nights are not begun by one press, and other days are asked for anew."""
+    name = scheduled(own_house)
+    form = visitor.form(f"/act/backfill?schedule={name}")
+    days = {"schedule": name, "from": "2019-10-01", "to": "2026-10-02"}
+    answer = visitor.post("backfill", {**form, **days})
+    assert answer.status_code == 422
+    assert "more than 1,000 times" in answer.text
+    hidden = dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)"', answer.text))
+    other = visitor.post("backfill", {**form, **hidden, **days, "to": "2026-10-01"})
+    assert other.status_code == 422
+    assert visitor.trail() == []
+    visitor.form(f"/act/backfill?schedule={name}&from=2026-10-01&to=2026-10-31")
+    assert "These days have 31 times." in visitor.page
+    assert "press the button again" not in visitor.page
 
 
 def test_what_makes_no_sense_any_more_says_so_in_the_title(visitor: Any, runs: dict[str, str]):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from itertools import islice
 from typing import Annotated, Literal, NamedTuple
@@ -106,6 +106,24 @@ def timetable(row: ScheduleRow) -> Timetable:
     """When it is due."""
     spec = json.loads(row.spec)
     return Timetable(spec["tz"], spec.get("at") or "", spec.get("cron") or "")
+
+
+async def within(
+    reader: Reader, name: str, first: date, last: date, most: int = 1000
+) -> list[datetime]:
+    """When a schedule was due from day `first` to day `last` of its zone, up to now.
+
+    The oldest first, at most `most`. Raises NotFound, and UsageError where its times cannot be
+    told.
+    """
+    row = next((one for one in await reader.schedules() if one.name == name), None)
+    if row is None:
+        raise NotFound(f"there is no schedule '{name}'", "The page Schedule lists them.")
+    # Wide enough for every zone; what lies outside of the days is left out again.
+    begin = datetime.combine(first, time(), UTC) - timedelta(days=2)
+    until = min(datetime.combine(last, time(), UTC) + timedelta(days=2), clock.now())
+    found = (at for at in timetable(row).fires(begin, until) if first <= at.date() <= last)
+    return list(islice(found, most))
 
 
 async def history(

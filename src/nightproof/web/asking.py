@@ -21,6 +21,7 @@ from nightproof.views.actions import (
     why_not_resolve,
 )
 from nightproof.views.effects import EffectView, effect_view
+from nightproof.views.schedules import within
 from nightproof.views.trying import alive
 from nightproof.views.values import typed
 from nightproof.web.acting import Plan
@@ -33,6 +34,8 @@ _UNSEEN = (
     "What you type reaches the command through its standard input (-), where nobody else on this "
     "machine reads it; the run keeps it, the audit trail its digest."
 )
+ASKED_TWICE, MOST_TIMES = 31, 1000
+"""A backfill of more times than the first is asked for twice; more than the second are not counted."""
 Fields = Mapping[str, str]
 
 
@@ -240,6 +243,8 @@ async def backfill(site: Site, fields: Fields) -> Asked:
     asked.warnings.append("These runs perform their effects, as they would have at their time.")
     asked.error = _wrong_days(first, last) if name else "Choose a schedule."
     if not asked.error:
+        asked.error = await _too_many(site, asked, fields, name, first, last)
+    if not asked.error:
         days = (f"--from={first}", f"--to={last}", f"--name={name}")
         asked.offer(
             Plan(
@@ -253,11 +258,33 @@ async def backfill(site: Site, fields: Fields) -> Asked:
     return asked
 
 
+async def _too_many(
+    site: Site, asked: Asked, fields: Fields, name: str, first: str, last: str
+) -> str:
+    """Say how many times these days have; what is wrong where it is none, or very many.
+
+    A mistyped year must not become a thousand nights: many are asked for twice.
+    """
+    days = date.fromisoformat(first), date.fromisoformat(last)
+    count = len(await within(site.journal, name, *days, most=MOST_TIMES + 1))
+    told = f"{count:,} time{'s' if count != 1 else ''}"
+    told = f"more than {MOST_TIMES:,} times" if count > MOST_TIMES else told
+    if not count:
+        return f"{name} was not due in these days; what is yet to come is not run."
+    asked.says.append(f"These days have {told}.")
+    asked.hidden["sure"] = f"{first}/{last}"
+    if count > ASKED_TWICE and fields.get("sure") != asked.hidden["sure"]:
+        return f"These days have {told}. To have all of them run, press the button again."
+    return ""
+
+
 def _wrong_days(first: str, last: str) -> str:
     try:
         begin, end = date.fromisoformat(first), date.fromisoformat(last)
     except ValueError:
         return "Give both days, like 2026-10-15."
+    if begin.year < 1971:
+        return "The first day is too long ago."
     return "The last day is before the first." if end < begin else ""
 
 
