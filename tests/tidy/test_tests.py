@@ -1,6 +1,7 @@
 """Every test says what it holds."""
 
 import ast
+import re
 from pathlib import Path
 
 
@@ -32,3 +33,12 @@ def test_silent_tests_would_be_found():
         "class T:\n    async def test_a(self): ...\ndef test_b():\n    'Says so.'\ndef help(): ..."
     )
     assert silent_tests(ast.parse(code)) == ["test_a"]
+
+
+def test_nothing_is_imported_from_a_conftest(tracked: list[Path], root: Path):
+    """Several folders have one, and which of them is meant depends on who came first."""
+    taken = re.compile(r"^\s*(from|import) conftest\b", re.MULTILINE)
+    tests = [path for path in tracked if path.is_relative_to(root / "tests")]
+    sources = {path: path.read_text("utf-8") for path in tests if path.suffix == ".py"}
+    assert [path for path, text in sources.items() if taken.search(text)] == []
+    assert taken.search("from conftest import House")

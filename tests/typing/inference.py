@@ -4,6 +4,7 @@ Read by mypy and by pyright, never run. Every line with ``E:`` at its end has to
 an error for both (``E: pyright``: for pyright, which looks into Concatenate where mypy
 does not), every other line has to be none.
 """
+# mypy: disable-error-code="empty-body"
 
 from __future__ import annotations
 

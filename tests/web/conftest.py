@@ -13,7 +13,6 @@ from typing import Any
 import httpx2
 import pytest
 
-from nightproof import config
 from nightproof.web.dashboard import Dashboard
 
 HERE = Path(__file__).parent
@@ -22,22 +21,7 @@ if str(HERE) not in sys.path:
 
 from act_visitor import Visitor  # noqa: E402 - needs the lines above
 from web_client import TOKEN, Start  # noqa: E402 - the same
-from web_house import build  # noqa: E402 - the same
-
-
-@dataclass
-class House:
-    """A folder with a journal; `runs` are the names of its runs, by what they show."""
-
-    folder: Path
-    runs: dict[str, str]
-
-    @property
-    def store(self) -> str:
-        return f"sqlite:////{str(self.folder / '.nightproof' / 'journal.db').lstrip('/')}"
-
-    def settings(self, **more: Any) -> config.Settings:
-        return config.Settings(**{"store": self.store, "keys": str(self.folder / "keys"), **more})
+from web_house import House, build  # noqa: E402 - the same
 
 
 @dataclass

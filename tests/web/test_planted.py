@@ -12,9 +12,8 @@ from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
-from conftest import House
 from planted_jobs import dsn
-from web_house import command
+from web_house import House, command
 
 from nightproof.cli.main import main
 from nightproof.web.api.table import ENDPOINTS

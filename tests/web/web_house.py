@@ -4,14 +4,33 @@ import json
 import os
 import shutil
 import sys
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "processes"))
 
 import forked
 
+from nightproof import config
+
 JOBS = Path(__file__).with_name("jobs.py")
 DAYS = ("2026-11-18", "2026-11-19", "2026-11-20", "2026-11-21")
+
+
+@dataclass
+class House:
+    """A folder with a journal; `runs` are the names of its runs, by what they show."""
+
+    folder: Path
+    runs: dict[str, str]
+
+    @property
+    def store(self) -> str:
+        return f"sqlite:////{str(self.folder / '.nightproof' / 'journal.db').lstrip('/')}"
+
+    def settings(self, **more: Any) -> config.Settings:
+        return config.Settings(**{"store": self.store, "keys": str(self.folder / "keys"), **more})
 
 
 def command(folder: Path, *words: str, given: object = None, **env: str) -> dict:

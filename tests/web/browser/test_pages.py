@@ -6,6 +6,8 @@ from urllib.parse import quote
 
 import pytest
 
+AGAIN = ("runs filtered", "no drift", "grid failed", "search found", "run many", "run drifted")
+"""Pages that others in the list are made like: seen in the looks of the drill."""
 LOOKS = {
     "light": {"scheme": "light", "width": 1280},
     "dark": {"scheme": "dark", "width": 1280},
@@ -67,6 +69,8 @@ def test_every_page(dashboard: Any, visit: Any, look: str):
     assert len(delivered) == 4
     wanted = {**paths(runs), **{f"artifact {n}": path for n, path in enumerate(delivered)}}
     for what, path in wanted.items():
+        if look == "light" and what in AGAIN:
+            continue
         if what == "missing":
             visitor.expected = [r"status of 404"]
         elif what.startswith("artifact"):
