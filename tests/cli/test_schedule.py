@@ -168,6 +168,16 @@ def test_backfill_runs_what_is_missing(nights):
     assert sorted(call for call in nights.calls() if call.startswith("stored")) == done
 
 
+@pytest.mark.parametrize(
+    ("first", "said"), [("0001-01-01", "more than 10000"), ("9999-12-30", "not due")]
+)
+def test_days_at_the_ends_of_the_calendar_are_refused(nights, first, said):
+    """In words: they are nobody's bug report."""
+    words = ("schedule", "backfill", "nights.py", "--from", first, "--to", "9999-12-31")
+    told = nights(*words, "--dry-run")
+    assert (told.code, said in told.err) == (2, True), told.err
+
+
 def test_backfill_is_stopped_gently(nights):
     """SIGTERM: what runs finishes its step and can go on, the rest is not begun."""
     (nights.folder / "hold").touch()

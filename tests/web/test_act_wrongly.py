@@ -77,6 +77,7 @@ def scheduled(house: Any) -> str:
         ("0001-01-01", "2026-10-02", "too long ago"),
         ("2026-10-03", "2026-10-02", "before the first"),
         ("2126-10-03", "2126-10-04", "was not due in these days"),
+        ("2026-09-01", "9999-12-31", "press the button again"),
     ],
 )
 def test_days_of_a_backfill_that_are_none(

@@ -17,6 +17,7 @@ from nightproof.journal.protocol import Journal
 from nightproof.model import clock
 from nightproof.serving.children import Children, Ended, How
 from nightproof.views.documents import plain
+from nightproof.views.schedules import EARLIEST
 
 T = TypeVar("T")
 _MOST = 10_000
@@ -78,8 +79,9 @@ def _day(text: str, option: str) -> date:
 def _fires(one: Declared, first: date, last: date) -> list[datetime]:
     if last < first:
         raise UsageError(f"--to {last} is before --from {first}")
-    start = datetime.combine(first, time(), UTC) - 2 * _DAY
-    end = min(datetime.combine(last, time(), UTC) + 2 * _DAY, clock.now())
+    now = clock.now()
+    start = datetime.combine(max(first, EARLIEST), time(), UTC) - 2 * _DAY
+    end = min(datetime.combine(min(last, now.date()), time(), UTC) + 2 * _DAY, now)
     found: list[datetime] = []
     for moment in one.plan.times.fires(start, end):
         if first <= moment.date() <= last:

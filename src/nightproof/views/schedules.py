@@ -19,6 +19,8 @@ from nightproof.model.timetable import Timetable
 from nightproof.views.runs import Standing, view, word
 from nightproof.views.values import Form, Time, iso
 
+EARLIEST = date(1971, 1, 1)
+"""Nothing is looked for before this day."""
 WEEK = timedelta(days=7)
 """A time that was missed longer ago is history."""
 SERVED_MS = 5 * 60_000
@@ -120,8 +122,9 @@ async def within(
     if row is None:
         raise NotFound(f"there is no schedule '{name}'", "The page Schedule lists them.")
     # Wide enough for every zone; what lies outside of the days is left out again.
-    begin = datetime.combine(first, time(), UTC) - timedelta(days=2)
-    until = min(datetime.combine(last, time(), UTC) + timedelta(days=2), clock.now())
+    now, margin = clock.now(), timedelta(days=2)
+    begin = datetime.combine(max(first, EARLIEST), time(), UTC) - margin
+    until = min(datetime.combine(min(last, now.date()), time(), UTC) + margin, now)
     found = (at for at in timetable(row).fires(begin, until) if first <= at.date() <= last)
     return list(islice(found, most))
 

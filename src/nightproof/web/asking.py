@@ -21,7 +21,7 @@ from nightproof.views.actions import (
     why_not_resolve,
 )
 from nightproof.views.effects import EffectView, effect_view
-from nightproof.views.schedules import within
+from nightproof.views.schedules import EARLIEST, within
 from nightproof.views.trying import alive
 from nightproof.views.values import typed
 from nightproof.web.acting import Plan
@@ -283,7 +283,7 @@ def _wrong_days(first: str, last: str) -> str:
         begin, end = date.fromisoformat(first), date.fromisoformat(last)
     except ValueError:
         return "Give both days, like 2026-10-15."
-    if begin.year < 1971:
+    if begin < EARLIEST:
         return "The first day is too long ago."
     return "The last day is before the first." if end < begin else ""
 
