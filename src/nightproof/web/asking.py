@@ -21,6 +21,7 @@ from nightproof.views.actions import (
     why_not_resolve,
 )
 from nightproof.views.effects import EffectView, effect_view
+from nightproof.views.runs import shell
 from nightproof.views.schedules import EARLIEST, within
 from nightproof.views.trying import alive
 from nightproof.views.values import typed
@@ -155,7 +156,10 @@ async def replicate(site: Site, fields: Fields) -> Asked:
         )
         plan = Plan("replicate", row.name, words, back, True, row.contract, folder(row))
         asked.offer(plan, chosen is effects, label)
-    asked.says.append("The command reads the run's contract from its standard input.")
+    asked.says.append(
+        "The commands below read the run's contract from their standard input. Without effects, "
+        f"this does the same and compares: nightproof reproduce --times 1 {shell(row.name)}"
+    )
     return asked
 
 
