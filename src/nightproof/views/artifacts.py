@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from nightproof.errors import NotFound
 from nightproof.journal.protocol import Reader
@@ -71,7 +71,7 @@ class ManifestView:
 
     state: Literal["sound", "wrong", "gone", "unchecked", "none"]
     path: str | None = None
-    signature: str | None = None
+    signature: verdicts.Signature | None = None
     keyid: str | None = None
     problems: tuple[str, ...] = ()
 
@@ -145,7 +145,7 @@ def _checked(one: ArtifactView, content: bytes | None, said: dict[str, Any]) -> 
     return ManifestView(
         "wrong" if problems else "sound",
         one.manifest,
-        checked.signature if checked else None,
+        cast("verdicts.Signature", checked.signature) if checked else None,
         (checked.keyid or None) if checked else None,
         problems,
     )

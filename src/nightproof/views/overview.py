@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from nightproof.errors import NotFound
 from nightproof.journal.listing import EffectFilter
@@ -26,6 +27,9 @@ CHILDREN = 50
 ARTIFACTS = 12
 TOLD = 50
 """So many decisions, changes and divergences are shown, the newest."""
+NoteKind = Literal[
+    "code-changed", "environment-changed", "result-lost", "damaged", "witness-failed", "divergence"
+]
 _CHANGES = ("code-changed", "environment-changed", "result-lost", "damaged", "witness-failed")
 
 
@@ -34,7 +38,7 @@ class NoteView:
     """Something that an attempt noticed: code or environment that changed, a result that is lost."""
 
     at: Time | None
-    kind: str
+    kind: NoteKind
     text: str
 
 
@@ -66,7 +70,7 @@ class Overview:
     """What that signal is to bring; "" where it is not known, or anything will do."""
     misfit: str
     """Why what came last for it was put aside; "" where nothing was."""
-    engine: str
+    engine: Literal["embedded", "temporal"]
     contract: Json
     result: Json
     result_blob: str | None

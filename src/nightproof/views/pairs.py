@@ -40,7 +40,7 @@ class PairView:
     a: str
     b: str
     at: Time | None
-    status: str
+    status: RunStatus
 
 
 async def beside(reader: Reader, row: RunRow) -> Beside:
@@ -59,9 +59,7 @@ async def newest_pairs(reader: Reader, limit: int = _SHOWN) -> list[PairView]:
     rows = await reader.runs(RunFilter(status=ENDED, limit=_LOOKED_AT, brief=True))
     found = [row for row in rows if row.replicate and row.parent is None][:limit]
     return [
-        PairView(
-            row.job, run_name(row.job, row.digest), row.name, iso(row.finished), str(row.status)
-        )
+        PairView(row.job, run_name(row.job, row.digest), row.name, iso(row.finished), row.status)
         for row in found
     ]
 
