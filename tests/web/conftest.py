@@ -62,21 +62,44 @@ def own_house(house: House, tmp_path: Path) -> House:
     return House(tmp_path / "house", house.runs)
 
 
-@pytest.fixture(scope="session")
-def serving() -> Iterator[Callable[..., Running]]:
-    """Starts dashboards; they end with the session."""
-    started: list[Dashboard] = []
+class Servers:
+    """Starts dashboards, and ends them."""
 
-    def start(house: House, **settings: Any) -> Running:
+    def __init__(self) -> None:
+        self._started: list[tuple[Path, Dashboard]] = []
+
+    def __call__(self, house: House, **settings: Any) -> Running:
+        """A dashboard on a house."""
         running = Running("", house)
         made = Dashboard(house.settings(**settings), running.said.append)
-        started.append(made)
+        self._started.append((house.folder, made))
         running.url = f"http://127.0.0.1:{made.start('127.0.0.1', 0)}"
         return running
 
-    yield start
-    for made in started:
-        made.stop()
+    def end(self, below: Path) -> None:
+        """Stop those whose houses are in this folder."""
+        for one in [one for one in self._started if one[0].is_relative_to(below)]:
+            self._started.remove(one)
+            one[1].stop()
+
+
+@pytest.fixture(scope="session")
+def serving() -> Iterator[Servers]:
+    """Starts dashboards; they end with their test, those that tests share with the session."""
+    made = Servers()
+    yield made
+    made.end(Path("/"))
+
+
+@pytest.fixture(autouse=True)
+def _ended(request: pytest.FixtureRequest) -> Iterator[None]:
+    """A dashboard on a test's own folder ends with the test: each is a thread that looks around."""
+    if not {"serving", "tmp_path"} <= set(request.fixturenames):
+        yield
+        return
+    servers, folder = map(request.getfixturevalue, ("serving", "tmp_path"))
+    yield
+    servers.end(folder)
 
 
 @pytest.fixture(scope="session")
