@@ -51,7 +51,9 @@ class Fork:
     def wait(self, timeout: float | None = None) -> int:
         """Its exit code at its end; raises TimeoutExpired."""
         if self.returncode is None:
-            if not select.select([self._told], [], [], timeout)[0]:
+            news = select.poll()  # select.select knows no file above 1,023
+            news.register(self._told, select.POLLIN)
+            if not news.poll(None if timeout is None else 1000 * timeout):
                 raise subprocess.TimeoutExpired("nightproof", timeout or 0)
             self.returncode = self._number()
             os.close(self._told)
