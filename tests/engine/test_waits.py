@@ -1,12 +1,14 @@
 """Waiting: sleeps, signals, parking, children."""
 
 import asyncio
+import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from nightproof import Exhausted, Retry, RunParked, job, now, sleep, sleep_until, step
 from nightproof.model import clock
+from nightproof.testing import fake
 
 
 def due(night, at=2**62):
@@ -159,3 +161,23 @@ def test_a_short_exhaustion_is_waited_out_and_costs_no_try(night, night_contract
 
     assert night.value(main) == 1
     assert tries[-1] - tries[0] >= 40
+
+
+class Slow(fake.FakeClock):
+    """A clock that passes every sleep by itself, on a machine that is busy."""
+
+    async def sleep(self, seconds: float) -> None:
+        time.sleep(0.01)  # noqa: ASYNC251 - what holds up the loop is the point
+        await super().sleep(seconds)
+
+
+def test_a_clock_that_passes_waits_by_itself_leaves_nothing_to_park_for(night, night_contract):
+    """However long the process takes for it."""
+
+    @job
+    async def main(contract: night_contract) -> str:
+        await sleep(3600)
+        return "awake"
+
+    with clock.use(Slow()):
+        assert night.value(main) == "awake"

@@ -43,6 +43,7 @@ class WorkerEnvironment(Environment):
         if self._settled or self._task is None:
             return False
         self._settled = True
+        self._breath.hurry()
         await asyncio.wait({self._task}, timeout=SHORT_SECONDS)
         return True
 
