@@ -32,6 +32,9 @@ PROMISES: dict[str, tuple[str, ...]] = {
         "engine/test_effect_policies.py::test_a_probe_asks_the_provider",
         "engine/test_effects.py::test_the_same_key_with_other_arguments_shows_both",
         "engine/test_effects.py::test_two_live_runs_with_one_key_act_once",
+        "engine/test_intents.py::test_an_act_under_way_is_waited_for_by_who_took_the_run_over",
+        "engine/test_intents.py::test_what_happened_meanwhile_is_not_decided_away",
+        "engine/test_intents.py::test_what_may_have_happened_twice_is_said",
     ),
     "4 One run has one owner": (
         "engine/test_processes.py::test_one_of_many_processes_works",

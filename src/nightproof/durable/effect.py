@@ -131,6 +131,11 @@ def effect(
     ``"hold"`` (a person decides, ``nightproof resolve``), or a probe: a function of
     the same arguments that asks the provider and returns the result, or None where
     the act has not happened.
+
+    It is known of an act whose process still lives, or whose machine is still heard of: then
+    nobody else decides, and its outcome is waited for. A machine that was silent for a whole
+    `lease` and wakes up in the middle of an act goes on with it; against that only the
+    provider can help, by ``idempotency_key()``.
     """
     return _EffectDecorator(
         {"key": key, "unknown": unknown, "name": name, "retry": retry, "timeout": timeout}

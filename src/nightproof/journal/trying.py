@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import lru_cache
 from typing import NamedTuple
 
 from nightproof.model.identity import ProcessIdentity
@@ -22,12 +23,16 @@ class Trying(NamedTuple):
     @property
     def mark(self) -> bytes:
         """What the encoded form begins with, however far the beat is."""
-        by = json.dumps(list(self.process), separators=(",", ":"))
-        return f'{{"by":{by},"n":{self.number},"beat":'.encode()
+        return b'{"by":%b,"n":%d,"beat":' % (_by(self.process), self.number)
 
     def encode(self) -> bytes:
         """How the ledger keeps it."""
         return b"%b%d}" % (self.mark, self.beat)
+
+
+@lru_cache(16)
+def _by(process: ProcessIdentity) -> bytes:
+    return json.dumps(list(process), separators=(",", ":")).encode()
 
 
 def trying(data: bytes | None) -> Trying | None:
