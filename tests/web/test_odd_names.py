@@ -34,17 +34,18 @@ async def one(contract: One) -> float:
 @pytest.fixture(scope="module")
 def odd(serving: Any, tmp_path_factory: Any) -> Any:
     """A dashboard on one run of each."""
-    folder: Path = tmp_path_factory.mktemp("odd")
+    place: Path = tmp_path_factory.mktemp("odd")
     for number, (job, step) in enumerate(ODD.values()):
-        (folder / f"jobs{number}.py").write_text(JOB.format(job=job, step=step))
-        told = command(folder, "run", f"jobs{number}.py:one", "-", given={"task": "one"})
+        (place / f"jobs{number}.py").write_text(JOB.format(job=job, step=step))
+        told = command(place, "run", f"jobs{number}.py:one", "-", given={"task": "one"})
         assert told["exit"] == 0, told["said"]
 
     class House:
+        folder = place
         runs: dict[str, str] = {}  # noqa: RUF012
 
         def settings(self) -> config.Settings:
-            return config.Settings(store=f"sqlite:///{folder}/.nightproof/journal.db")
+            return config.Settings(store=f"sqlite:///{place}/.nightproof/journal.db")
 
     return serving(House())
 

@@ -60,7 +60,8 @@ class MeasureCost:
     """A measure of the run that is named like a cost."""
 
     name: str
-    value: float
+    value: float | None
+    """Null for what is no finite number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +150,7 @@ async def costs(
         measures=[
             MeasureCost(name, value)
             for name, value in noted.measures.items()
-            if _COST.search(name) and isinstance(value, (int, float))
+            if _COST.search(name)
         ],
         allowances=await _allowances(reader),
         children=[child.name for child in children],

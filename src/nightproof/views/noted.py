@@ -16,6 +16,7 @@ from nightproof.model.states import Kind
 from nightproof.provenance import prompted, served
 from nightproof.provenance.prompted import Prompted
 from nightproof.provenance.served import Served
+from nightproof.views.values import real
 
 BUDGET_SECONDS = 0.2
 _PAGE = 1000
@@ -85,7 +86,7 @@ class Noted:
         if kind == "spend":
             self.spent.setdefault(str(note.get("step", "")), Spent()).add(note)
         elif kind == "measure":
-            self.measures[str(note.get("name"))] = note.get("value")
+            self.measures[str(note.get("name"))] = real(note.get("value"))
         elif kind == "snapshot":
             self.snapshots.append((at, note))
         elif kind == "snapshot-failed":

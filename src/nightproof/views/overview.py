@@ -18,7 +18,7 @@ from nightproof.views.notes import ErrorView, error_of
 from nightproof.views.runs import AttemptView, RunView, Standing, advice, attempt, view, word
 from nightproof.views.steps import ItemView, item_view, later, learn, name_of
 from nightproof.views.trying import UNDECIDED, due, undecided
-from nightproof.views.values import Json, Time, iso, parsed
+from nightproof.views.values import Json, Time, iso, parsed, real
 from nightproof.views.watch import DecisionView
 
 FAILURES = 5
@@ -158,7 +158,7 @@ class _Told:
             kind, at = told.get("kind"), iso(entry.at)
             message = str(told.get("message", ""))
             if kind == "measure":
-                self.measures[str(told.get("name"))] = told.get("value", 0)
+                self.measures[str(told.get("name"))] = real(told.get("value"))
             elif kind == "decision":
                 self.decisions.append(DecisionView(at, message, str(told.get("because", ""))))
             elif kind == "divergence":

@@ -35,7 +35,7 @@ from nightproof.views.notes import (
 )
 from nightproof.views.steps import StepCount, counts
 from nightproof.views.trying import alive, due
-from nightproof.views.values import Json, Time, iso, parsed
+from nightproof.views.values import Json, Time, iso, parsed, real
 
 _NAMED = 20
 
@@ -100,7 +100,8 @@ class RunSummary:
     artifacts: list[DeliveredFile]
     attempts: list[AttemptView]
     children: list[str]
-    measures: dict[str, float]
+    measures: dict[str, float | None]
+    """The last value of each; null for what is no finite number."""
     divergences: list[DivergenceNote]
     code_changes: list[CodeChange]
     environment: SnapshotDigests | None
@@ -203,7 +204,7 @@ class _Told:
     """What the events of a run say."""
 
     def __init__(self) -> None:
-        self.measures: dict[str, float] = {}
+        self.measures: dict[str, float | None] = {}
         self.divergences: list[DivergenceNote] = []
         self.changes: list[CodeChange] = []
         self.snapshots = Workers()
@@ -221,7 +222,7 @@ class _Told:
             return
         kind = event.pop("kind", "")
         if kind == "measure":
-            self.measures[event["name"]] = event["value"]
+            self.measures[str(event.get("name"))] = real(event.get("value"))
         elif kind == "divergence":
             self.divergences.append(divergence_of(event))
         elif kind == "code-changed":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from math import inf, nan
 from typing import Annotated, Any
 
 from nightproof.contract.secrets import redact
@@ -33,6 +34,17 @@ Place = Annotated[str, Form(pattern=r"^[0-9]{1,15}\.")]
 def iso(ms: int | None) -> str | None:
     """Milliseconds since the epoch as ISO 8601 in UTC."""
     return None if ms is None else clock.from_ms(ms).isoformat(timespec="milliseconds")
+
+
+def real(value: Any) -> float:
+    """A recorded number as one to reckon with; NaN for what is none, infinite what is too large."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return nan
+    try:
+        float(value)
+    except OverflowError:
+        return inf if value > 0 else -inf
+    return value
 
 
 def duration(seconds: float | None) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from math import isfinite
 from statistics import median
 from typing import Any
 
@@ -13,7 +14,7 @@ from nightproof.journal.records import Entry, RunFilter, RunRow
 from nightproof.model import clock
 from nightproof.model.states import Kind, RunStatus
 from nightproof.views.trying import alive
-from nightproof.views.values import Time, iso, parsed
+from nightproof.views.values import Time, iso, parsed, real
 
 NIGHTS = 30
 """A night's output is measured against so many completed runs of its job before it."""
@@ -214,7 +215,7 @@ async def watch(
 
 
 def _output(name: str, now: dict[str, float], before: list[dict[str, float]]) -> OutputView:
-    past = [one[name] for one in before if name in one]
+    past = [one[name] for one in before if name in one and isfinite(one[name])]
     zeros = sum(not one.get(name) for one in before)
     middle = float(median(past)) if past else None
     return OutputView(name, now.get(name), middle, len(before), zeros)
@@ -228,5 +229,5 @@ def _measures(entries: Sequence[Entry]) -> dict[str, float]:
             continue
         told: Any = json.loads(entry.output)
         if told.get("kind") == "measure":
-            found[str(told["name"])] = told["value"]
+            found[str(told["name"])] = real(told["value"])
     return found
