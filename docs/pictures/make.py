@@ -85,7 +85,7 @@ class Project:
         self.backfill("weekly_report", NIGHTS, 0)
         self.backfill("daily_revenue", NIGHTS, 2, PACE="0.1")
         self.backfill("daily_revenue", 1, 1, PACE="0.1")
-        slow = {"PACE": "0.5"}
+        slow = {"PACE": "0.3"}
         self.backfill(
             "daily_revenue", 0, 0, NIGHTPROOF_FAIL_AT="item fetch_country:after#7", **slow
         )
