@@ -241,7 +241,8 @@ def test_a_greedy_job_gets_no_more_than_its_share(nights):
         "contractVersion": "1", "task": "telemetry", "window": window,
         "countries": list(COUNTRIES), "rounds": 20,
     }  # fmt: skip
-    rate = {"ADMOB_RATE": "40/2s", "NIGHTPROOF_PARK_AFTER": "60"}
+    # A little less than is allowed: calls arrive later than they were let go, not all alike.
+    rate = {"ADMOB_RATE": "36/2s", "NIGHTPROOF_PARK_AFTER": "60"}
     target = str(EXAMPLE / "telemetry.py") + ":telemetry"
     greedy = found.start("run", target, json.dumps(wanted), **rate)
     found.wait(lambda: found.sim.counts()["calls"].get("admob"), greedy)
