@@ -148,9 +148,7 @@ async def costs(
         steps=listed,
         models=_models(noted.answers),
         measures=[
-            MeasureCost(name, value)
-            for name, value in noted.measures.items()
-            if _COST.search(name)
+            MeasureCost(name, value) for name, value in noted.measures.items() if _COST.search(name)
         ],
         allowances=await _allowances(reader),
         children=[child.name for child in children],
