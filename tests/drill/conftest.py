@@ -18,12 +18,12 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+import forked
 import pytest
 
 from nightproof import app, config
 from nightproof.journal.records import RunFilter
 from nightproof.model.states import EffectState, Kind, RunStatus
-from nightproof.testing.children import COMMAND
 
 JOBS = Path(__file__).with_name("jobs")
 ROUNDS = 40
@@ -37,7 +37,7 @@ STUCK_SECONDS_BROKEN = 8.0
 class Child:
     """A process that runs the job."""
 
-    process: subprocess.Popen[bytes]
+    process: forked.Fork | subprocess.Popen[str]
     out: Path
 
     @property
@@ -81,7 +81,13 @@ class Scene:
         lines = self.diary_path.read_text().splitlines()[after:]
         return [json.loads(line) for line in lines]
 
-    def start(self, ready: int | None = None) -> Child:
+    def listen(self) -> tuple[Path, int]:
+        """A named pipe, and the end to read from: who works says so there."""
+        ready = self.folder / f"ready-{self.processes}"
+        os.mkfifo(ready)
+        return ready, os.open(ready, os.O_RDWR)
+
+    def start(self, ready: Path | None = None) -> Child:
         """A process with the shipped command."""
         self.processes += 1
         out = self.folder / f"out-{self.processes}"
@@ -95,12 +101,12 @@ class Scene:
         if ready is not None:
             environ["KILLED_READY"] = str(ready)
         with out.open("wb") as file:
-            process = subprocess.Popen(
-                [*COMMAND, "run", f"{JOBS / 'killed.py'}:killed", str(self.contract), "--json"],
-                env=environ,
-                stdout=file,
+            process = forked.start(
+                ["run", f"{JOBS / 'killed.py'}:killed", str(self.contract), "--json"],
+                Path.cwd(),
+                environ,
+                stdout=file.fileno(),
                 stderr=subprocess.STDOUT,
-                pass_fds=() if ready is None else (ready,),
             )
         return Child(process, out)
 
@@ -214,9 +220,8 @@ class Killer:
         before = len(self.scene.diary())
         finished = set(self.scene.recorded()) if self.scene.status() else set()
         finished |= {line["item"] for line in self.scene.diary() if line["what"] == "took"}
-        reads, writes = os.pipe()
-        children = [self.scene.start(writes) for _ in range(self.at_once)]
-        os.close(writes)
+        ready, reads = self.scene.listen()
+        children = [self.scene.start(ready) for _ in range(self.at_once)]
         try:
             self._hunt(children, reads, kill)
         finally:
@@ -247,7 +252,6 @@ class Killer:
                 if victim.poll() is None:
                     victim.kill()
                     self.kills += victim.wait() == -signal.SIGKILL
-            time.sleep(0.005)  # after the end of file, everybody is about to leave
 
     def _examine(
         self, children: Sequence[Child], finished: set[str], lines: list[dict[str, Any]]

@@ -24,9 +24,8 @@ def overtaken(place: Any, monkeypatch: pytest.MonkeyPatch) -> tuple[Any, Any]:
     """One process is stopped at work, another takes the run over; then the first wakes up."""
     monkeypatch.setenv("NIGHTPROOF_LEASE", str(LEASE))
     place.items_path.write_text("\n".join(plain_items(200)))
-    reads, writes = os.pipe()
-    first = place.start(writes)
-    os.close(writes)
+    ready, reads = place.listen()
+    first = place.start(ready)
     os.read(reads, 64)
     os.close(reads)
     time.sleep(0.1)

@@ -3,7 +3,7 @@
 Its items are read from the file KILLED_ITEMS, one a line, so they can change between
 attempts without changing the contract. Every process appends to the diary
 KILLED_DIARY, one write a line, so that whatever nightproof believes can be compared
-with what was done. KILLED_READY is a file descriptor that is told the pid of every
+with what was done. KILLED_READY is a named pipe that is told the pid of every
 process whose body starts. KILLED_BROKEN names a way in which the runtime is broken.
 """
 
@@ -115,7 +115,9 @@ async def killed(contract: Night) -> dict[str, list[str] | int]:
     """A keyed map, a stream and effects over the items of the moment."""
     tell("start")
     if "KILLED_READY" in os.environ:
-        os.write(int(os.environ["KILLED_READY"]), f"{os.getpid()}\n".encode())
+        ready = os.open(os.environ["KILLED_READY"], os.O_RDWR)  # nobody need listen
+        os.write(ready, f"{os.getpid()}\n".encode())
+        os.close(ready)
     items = Path(os.environ["KILLED_ITEMS"]).read_text().split()
     half = len(items) // 2
     mapped = await work.map(items[:half], key=str, concurrency=8)
