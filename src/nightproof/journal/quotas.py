@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
+
+LONGEST_MS: Final = 40 * 86_400_000
+"""A quota that is parked for longer was parked by a clock that was wrong."""
+FORGOTTEN_MS: Final = 3_600_000
+"""A wait that was over so long ago is nobody's any more."""
 
 
 class Ask(NamedTuple):

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         RunGroup,
         SpanRow,
     )
+    from nightproof.journal.quotas import QuotaRow
     from nightproof.journal.schedules import FireRow, ScheduleRow
 
 
@@ -230,6 +231,11 @@ class TableReader(Tables):
             now_ms,
         )
         return [self.run_row(row) for row in rows]
+
+    async def quotas(self, now_ms: int) -> list[QuotaRow]:
+        from nightproof.journal import shown
+
+        return await shown.quotas(self, now_ms)
 
     async def incidents(self, since: int | None = None) -> list[IncidentRow]:
         from nightproof.journal import shown

@@ -14,6 +14,7 @@ from nightproof.journal.listing import (
     plain_digest,
     searched,
 )
+from nightproof.journal.quotas import LONGEST_MS, QuotaRow, QuotaUse, QuotaWait
 from nightproof.journal.records import Entry, RunFilter, RunRow
 from nightproof.journal.schedules import FireRow, ScheduleRow
 from nightproof.journal.tables import ENTRY_COLUMNS, Tables
@@ -172,6 +173,32 @@ async def checkpoint(reader: Tables, run: int) -> Checkpoint | None:
         run,
     )
     return Checkpoint(*rows[0]) if rows else None
+
+
+async def quotas(reader: Tables, now: int) -> list[QuotaRow]:
+    """See :class:`nightproof.journal.quotas.QuotaReader`."""
+    if not await reader.has("quota"):
+        return []
+    known = await reader.rows("SELECT name, spec, parked, reason FROM quota ORDER BY name")
+    uses = await reader.rows(
+        "SELECT quota, what, sharer, sum(n), min(until) FROM quota_use WHERE until > ? "
+        "GROUP BY quota, what, sharer ORDER BY quota, what, sharer",
+        now,
+    )
+    waits = await reader.rows(
+        "SELECT quota, run, since, until FROM quota_wait WHERE until > ? ORDER BY quota, run", now
+    )
+    found = []
+    for name, spec, parked, reason in known:
+        still = now < parked <= now + LONGEST_MS
+        found.append(
+            QuotaRow(
+                name, spec, parked if still else 0, reason if still else "",
+                tuple(QuotaUse(*row[1:]) for row in uses if row[0] == name),
+                tuple(QuotaWait(*row[1:]) for row in waits if row[0] == name),
+            )
+        )  # fmt: skip
+    return found
 
 
 async def schedules(reader: Tables) -> list[ScheduleRow]:

@@ -4,13 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from nightproof.journal.quotas import Ask, Claimant, Grant, QuotaRow, QuotaUse, QuotaWait
-from nightproof.stores.postgres.session import Session, Transaction
+from nightproof.journal.quotas import FORGOTTEN_MS, LONGEST_MS, Ask, Claimant, Grant
+from nightproof.stores.postgres.session import Transaction
 
-LONGEST_MS = 40 * 86_400_000
-"""A quota that is parked for longer was parked by a clock that was wrong."""
-FORGOTTEN_MS = 3_600_000
-"""A wait that was over so long ago is nobody's any more."""
 _ADD = (
     "INSERT INTO quota_use (quota, what, sharer, until, n) VALUES ($1, $2, $3, $4, $5) "
     "ON CONFLICT (quota, what, sharer, until) DO UPDATE SET n = quota_use.n + excluded.n"
@@ -30,12 +26,6 @@ _WAIT = (
     "CASE WHEN quota_wait.until < excluded.since - 60000 THEN excluded.since "
     "ELSE quota_wait.since END"
 )
-_READ = "SELECT name, spec, parked, reason FROM quota ORDER BY name"
-_USES = (
-    "SELECT quota, what, sharer, sum(n), min(until) FROM quota_use WHERE until > $1 "
-    "GROUP BY quota, what, sharer ORDER BY quota, what, sharer"
-)
-_WAITS = "SELECT quota, run, since, until FROM quota_wait WHERE until > $1 ORDER BY quota, run"
 
 
 async def take(
@@ -106,20 +96,3 @@ async def park(
         "UPDATE quota SET parked = $1, reason = $2 WHERE name = $3", until, reason, name
     )
     return until
-
-
-async def read(session: Session, now: int) -> list[QuotaRow]:
-    """Every quota, with what is in use and who waits."""
-    answers = await session.read((_READ, ()), (_USES, (now,)), (_WAITS, (now,)))
-    known, uses, waits = (answer.rows for answer in answers)
-    found = []
-    for name, spec, parked, reason in known:
-        still = now < parked <= now + LONGEST_MS
-        found.append(
-            QuotaRow(
-                name, spec, parked if still else 0, reason if still else "",
-                tuple(QuotaUse(*row[1:]) for row in uses if row[0] == name),
-                tuple(QuotaWait(*row[1:]) for row in waits if row[0] == name),
-            )
-        )  # fmt: skip
-    return found

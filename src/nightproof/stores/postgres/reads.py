@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
-from nightproof.journal.quotas import QuotaRow
 from nightproof.journal.reading import TableReader
 from nightproof.journal.records import Entry, Recorded, RunRow, checksum, intact
 from nightproof.journal.tables import (
@@ -15,7 +14,6 @@ from nightproof.journal.tables import (
 )
 from nightproof.journal.tables import run_row as plain_run_row
 from nightproof.model import clock
-from nightproof.stores.postgres import quotas
 from nightproof.stores.postgres.link import ANEW
 from nightproof.stores.postgres.schema import DIGEST, LEFT
 from nightproof.stores.postgres.session import Session
@@ -118,10 +116,6 @@ class PostgresReader(TableReader):
         """See :class:`nightproof.journal.protocol.Reader`."""
         rows = await self._rows(FIND_OUTCOMES, run, list(fps))
         return {row[4]: entry for row in rows if intact(entry := Entry(*row))}
-
-    async def quotas(self, now_ms: int) -> list[QuotaRow]:
-        """See :class:`nightproof.journal.quotas.QuotaReader`."""
-        return await quotas.read(self._session, now_ms)
 
     async def referenced(self, digests: Iterable[str]) -> set[str]:
         """See :class:`nightproof.journal.protocol.Journal`."""

@@ -6,22 +6,15 @@ from collections.abc import Sequence
 from typing import Any
 
 from nightproof.journal.quotas import (
+    FORGOTTEN_MS,
+    LONGEST_MS,
     Ask,
     Claimant,
     Grant,
-    QuotaRow,
-    QuotaUse,
-    QuotaWait,
     SpendQuota,
 )
 from nightproof.stores.sqlite.connection import Database
 
-LONGEST_MS = 40 * 86_400_000
-"""A quota that is parked for longer was parked by a clock that was wrong."""
-FORGOTTEN_MS = 3_600_000
-"""A wait that was over so long ago is nobody's any more."""
-_SINCE_SCHEMA = 3
-"""A journal of an older schema that is only read knows of no quotas."""
 _ADD = (
     "INSERT INTO quota_use VALUES (?, ?, ?, ?, ?) "
     "ON CONFLICT (quota, what, sharer, until) DO UPDATE SET n = n + excluded.n"
@@ -100,32 +93,3 @@ def _rows(db: Database, sql: str, values: tuple[Any, ...] = ()) -> list[tuple[An
 def spend(db: Database, write: SpendQuota) -> None:
     """Add what was used."""
     db.execute(_ADD, (write.quota, write.what, write.sharer, write.until, write.n))
-
-
-def read(db: Database, now: int) -> list[QuotaRow]:
-    """Every quota, with what is in use and who waits."""
-    found: list[QuotaRow] = []
-    if int(db.execute("PRAGMA user_version").get) < _SINCE_SCHEMA:
-        return found
-    for name, spec, parked, reason in _rows(
-        db, "SELECT name, spec, parked, reason FROM quota ORDER BY name"
-    ):
-        uses = _rows(
-            db,
-            "SELECT what, sharer, sum(n), min(until) FROM quota_use "
-            "WHERE quota = ? AND until > ? GROUP BY what, sharer ORDER BY what, sharer",
-            (name, now),
-        )
-        waits = _rows(
-            db,
-            "SELECT run, since, until FROM quota_wait WHERE quota = ? AND until > ? ORDER BY run",
-            (name, now),
-        )
-        still = now < parked <= now + LONGEST_MS
-        found.append(
-            QuotaRow(
-                name, spec, parked if still else 0, reason if still else "",
-                tuple(QuotaUse(*row) for row in uses), tuple(QuotaWait(*row) for row in waits),
-            )
-        )  # fmt: skip
-    return found

@@ -6,15 +6,13 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from nightproof.errors import NotFound
-from nightproof.journal.quotas import QuotaRow
 from nightproof.journal.reading import TableReader
 from nightproof.journal.records import Entry, Recorded, checksum, intact
 from nightproof.journal.tables import ENTRY_COLUMNS, REPLAYABLE, Row
-from nightproof.stores.sqlite import quotas
 from nightproof.stores.sqlite.connection import Database, explained
 from nightproof.stores.sqlite.schema import ARTIFACT_DIGEST, LISTING, VERSION
 
-_SINCE: Final = {"incident": 3, "schedule": 4, "fire": 4, "audit": 6}
+_SINCE: Final = {"quota": 3, "incident": 3, "schedule": 4, "fire": 4, "audit": 6}
 """The version of the schema that tables came with."""
 
 
@@ -84,12 +82,6 @@ class SqliteReader(TableReader):
                 if intact(entry):
                     found[seq] = entry
         return found
-
-    async def quotas(self, now_ms: int) -> list[QuotaRow]:
-        """See :class:`nightproof.journal.quotas.QuotaReader`."""
-        self._db.check_process()
-        with explained(self._db.path):
-            return quotas.read(self._db, now_ms)
 
     async def recorded(self, run: int, fps: Sequence[bytes]) -> dict[bytes, Entry]:
         """See :class:`nightproof.journal.protocol.Reader`."""
