@@ -265,7 +265,7 @@ def test_a_file_is_found_by_its_digest(night):
     night.ask(ask)
 
 
-@pytest.mark.parametrize("version", ["v1", "v3", "v5"])
+@pytest.mark.parametrize("version", ["v1", "v3", "v5", "v6"])
 def test_an_older_journal_that_is_only_read_is_listed_too(tmp_path, version):
     """Without the newer indexes and tables; nothing is brought forward."""
     shutil.copytree(GOLDEN / version, tmp_path, dirs_exist_ok=True)
@@ -284,6 +284,7 @@ def test_an_older_journal_that_is_only_read_is_listed_too(tmp_path, version):
         assert sum(one.count for one in await reader.spans(run.id)) > 5
         assert len(await reader.ledger(EffectFilter(states=(EffectState.CONFIRMED,)))) == 1
         assert await reader.audits() == []
+        assert await reader.runs(RunFilter(again=True, since=0)) == []
 
     asyncio.run(look())
     assert path.read_bytes() == before
@@ -312,6 +313,7 @@ def test_what_is_shown_is_found_without_reading_every_step(night):
         await reader.runs(RunFilter(own=True, since=5))
         await reader.runs(RunFilter(status=OPEN))
         await reader.runs(RunFilter(job="main"))
+        await reader.runs(RunFilter(again=True, since=5))
         await reader.ledger(EffectFilter())
         await reader.ledger(EffectFilter(states=(EffectState.FAILED,)))
         await reader.ledger(EffectFilter(text="x", before=EffectPlace(5, "k"), run=3))
@@ -327,5 +329,5 @@ def test_what_is_shown_is_found_without_reading_every_step(night):
     indexes = [plan.partition("INDEX ")[2].partition(" ")[0] for plan in plans]
     assert indexes == [
         "entry_told", "entry_delivered", "run_night", "run_night", "run_own", "run_night",
-        "run_open", "run_job", "effect_at", "effect_doubt", "effect_run", "effect_at",
+        "run_open", "run_job", "run_again", "effect_at", "effect_doubt", "effect_run", "effect_at",
     ]  # fmt: skip

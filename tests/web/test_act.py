@@ -176,7 +176,9 @@ def schedule_row(target):
     """The schedule of the house as a server would have kept it."""
     from nightproof.journal.schedules import ScheduleRow
 
-    return ScheduleRow("nightly/tonight", "nightly", target, '{"tz": "UTC", "at": "04:30"}', 1000, 1000)
+    return ScheduleRow(
+        "nightly/tonight", "nightly", target, '{"tz": "UTC", "at": "04:30"}', 1000, 1000
+    )
 
 
 def test_what_came_of_it_is_shown_where_it_leads(visitor, runs):

@@ -319,8 +319,8 @@ class RunFilter(NamedTuple):
     """Which runs to list; newest first.
 
     `since` (included) and `until` (not) are times of creation in milliseconds, `before` is an
-    id that only older runs are listed of, `own` leaves out child runs and replicates, `text`
-    is part of the name or of the contract's JSON. With `brief` the rows come without their
+    id that only older runs are listed of, `own` leaves out child runs and replicates, `again`
+    everything but replicates (of jobs that nobody calls), `text` is part of the name or of the contract's JSON. With `brief` the rows come without their
     contract and result: those may be large.
     """
 
@@ -336,3 +336,4 @@ class RunFilter(NamedTuple):
     digest: str | None = None
     text: str = ""
     brief: bool = False
+    again: bool = False

@@ -28,6 +28,7 @@ _OUTCOMES = (
 # Word for word what the partial indexes say: otherwise they are not used.
 _IS_OPEN = "status IN ('running', 'parked')"
 _OWN = "parent IS NULL AND replicate = 0"
+_AGAIN = "parent IS NULL AND replicate <> 0"
 AUDIT_COLUMNS: Final = "id, at, who, act, run, command, code, outcome"
 INCIDENT_COLUMNS: Final = "key, kind, job, run, opened, cleared, notified, note"
 SCHEDULE_COLUMNS: Final = "name, job, target, spec, since, seen"
@@ -63,6 +64,9 @@ async def runs(reader: Tables, want: RunFilter) -> list[RunRow]:
     if want.own:
         where.add(_OWN)
         index = "run_own" if want.since is None else "run_night"
+    if want.again:
+        where.add(_AGAIN)
+        index = "run_again"
     if want.status:
         clause, values = reader.among("status", [str(status) for status in want.status])
         where.add(clause, *values)

@@ -19,7 +19,7 @@ from nightproof.model import clock
 from nightproof.model.states import RunStatus
 from nightproof.observe.incident import KINDS
 from nightproof.observe.scene import Memory
-from nightproof.views.schedules import retired
+from nightproof.views.schedules import last_seen, retired
 from nightproof.views.trying import alive
 from nightproof.views.values import parsed
 from nightproof.views.watch import heartbeat, own, progress, stall_limit
@@ -83,7 +83,8 @@ async def collect(reader: Reader, settings: Settings, memory: Memory | None = No
     for kind in KINDS:
         gauges.add("nightproof_incident_open", sum(row.kind == kind for row in lasting), kind=kind)
     schedules = await reader.schedules()
-    for schedule in (one for one in schedules if not retired(one, schedules)):
+    latest = last_seen(schedules)
+    for schedule in (one for one in schedules if not retired(one, latest)):
         gauges.add(
             "nightproof_schedule_seen_timestamp_seconds", schedule.seen / 1000,
             schedule=schedule.name, job_name=schedule.job,

@@ -13,7 +13,7 @@ from nightproof.model.states import RunStatus
 from nightproof.model.timetable import Timetable
 from nightproof.observe.incident import Finding, moment
 from nightproof.observe.scene import RECENT_MS, Scene
-from nightproof.views.schedules import retired
+from nightproof.views.schedules import last_seen, retired
 from nightproof.views.watch import OutputView, own
 
 LOOK_BACK = timedelta(days=7)
@@ -28,10 +28,11 @@ async def missed(scene: Scene) -> list[Finding]:
     Over when the runs are there, or, where missed nights are skipped, when a later one is.
     """
     schedules = await scene.reader.schedules()
+    latest = last_seen(schedules)
     found = []
     for row in schedules:
         until = scene.now - int(scene.settings.late * 1000)
-        if retired(row, schedules):
+        if retired(row, latest):
             until = min(until, row.seen)
         try:
             note = await _missed(scene, row, until)

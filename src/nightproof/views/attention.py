@@ -23,7 +23,7 @@ from nightproof.model import clock
 from nightproof.model.awaited import awaited
 from nightproof.model.states import RunStatus
 from nightproof.views.listing import open_rows
-from nightproof.views.replicates import Replicates
+from nightproof.views.replicates import ENDED, Replicates
 from nightproof.views.runs import RunView, advice, shell, view, word
 from nightproof.views.schedules import ScheduleView, exactly, schedules
 from nightproof.views.trying import UNDECIDED, alive, due, undecided
@@ -252,11 +252,14 @@ def _missed(one: ScheduleView) -> NeedView:
 async def _drifting(reader: Reader, replicates: Replicates) -> list[NeedView]:
     """Jobs whose newest replicate came out differently."""
     since = clock.now_ms() - 7 * _DAY_MS
+    again: dict[str, list[RunRow]] = {}
+    want = RunFilter(again=True, status=ENDED, since=since, limit=_REPLICATES, brief=True)
+    for row in await reader.runs(want):
+        again.setdefault(row.job, []).append(row)
     found = []
-    jobs = {group.job for group in await reader.groups(since)}
-    limit = min(_MOST, max(_FEWEST, _REPLICATES // max(1, len(jobs))))
-    for job in sorted(jobs):
-        told = await replicates.of(reader, job, since, limit)
+    limit = min(_MOST, max(_FEWEST, _REPLICATES // max(1, len(again))))
+    for job in sorted(again):
+        told = await replicates.among(reader, again[job][:limit])
         if told and not told[0].equal:
             command = f"nightproof diff {shell(told[0].of)} {shell(told[0].run)}"
             first = told[0]

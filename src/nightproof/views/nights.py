@@ -6,10 +6,11 @@ which it began, where no schedule started it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta, tzinfo
-from typing import Literal, get_args
+from functools import cache
+from typing import Literal, NamedTuple, get_args
 from zoneinfo import ZoneInfo
 
 from nightproof.errors import UsageError
@@ -21,9 +22,8 @@ from nightproof.model import clock
 from nightproof.model.states import RunStatus
 from nightproof.views.replicates import Replicates
 from nightproof.views.runs import view, word
-from nightproof.views.schedules import exactly, history, retired, timetable
+from nightproof.views.schedules import exactly, history, last_seen, retired, timetable
 from nightproof.views.values import Day
-from nightproof.views.watch import own
 
 NightStatus = Literal[
     "failed", "missed", "interrupted", "parked", "drifted", "running", "cancelled", "due",
@@ -36,6 +36,8 @@ _ROWS, _FEWEST = 4000, 10
 """So many runs are read for a calendar, of each job at least so many.
 
 Jobs with more are shown as the store counts them."""
+_REPLICATES = 3000
+"""So many replicates are looked at, the newest."""
 _OPEN = (RunStatus.RUNNING, RunStatus.PARKED)
 
 
@@ -82,12 +84,13 @@ class _Job:
 
     place: tzinfo | None
     schedules: list[ScheduleRow]
+    day_of: Callable[[tzinfo | None, int], date]
     nights: dict[date, dict[str, tuple[int, str]]] = field(default_factory=dict)
     due: dict[str, date] = field(default_factory=dict)
     """The nights of runs that a schedule started."""
 
     def day(self, ms: int) -> date:
-        return clock.from_ms(ms).astimezone(self.place).date()
+        return self.day_of(self.place, ms // QUARTER_MS)
 
     def add(self, day: date, status: str, count: int, run: str) -> None:
         here = self.nights.setdefault(day, {})
@@ -118,16 +121,23 @@ async def calendar(
         groups.setdefault(group.job, []).append(group)
     wanted = sorted({*groups, *(row.job for row in scheduled)}) if job is None else [job]
     jobs: dict[str, _Job] = {}
+    latest, of_job = last_seen(scheduled), dict[str, list[ScheduleRow]]()
+    for row in scheduled:
+        of_job.setdefault(row.job, []).append(row)
+    # Wherever it is, a new day begins with a quarter of an hour.
+    day_of = cache(_day_of)
     for name in wanted:
-        mine = [row for row in scheduled if row.job == name]
-        live = [row for row in mine if not retired(row, scheduled)] or mine
-        one = jobs[name] = _Job(_place_of(live, here), mine)
+        mine = of_job.get(name, [])
+        live = [row for row in mine if not retired(row, latest)] or mine
+        one = jobs[name] = _Job(_place_of(live, here), mine, day_of)
         for row in mine:
-            await _fires(reader, one, row, scheduled, since, late)
+            await _fires(reader, one, row, latest, since, late)
     limit = max(_FEWEST, _ROWS // max(1, len(jobs)))
-    known = replicates or Replicates()
+    drifted = await _drifted(reader, replicates or Replicates(), job, since, limit)
+    gone = await _interrupted(reader, job)
     for name, one in jobs.items():
-        await _runs(reader, name, one, groups.get(name, []), since, limit, known)
+        counted = Counted(groups.get(name, []), gone.get(name, {}), drifted.get(name, []))
+        await _runs(reader, name, one, counted, since, limit)
     return _calendar(jobs, nights, here)
 
 
@@ -153,12 +163,27 @@ def _place_of(rows: Sequence[ScheduleRow], here: tzinfo | None) -> tzinfo | None
     return here
 
 
+def _day_of(place: tzinfo | None, quarter: int) -> date:
+    return clock.from_ms(quarter * QUARTER_MS).astimezone(place).date()
+
+
+class Counted(NamedTuple):
+    """The runs of a job as the store counts them.
+
+    `left` are those that their process has left, by the quarter of an hour that they began in,
+    `drifted` those that a replicate came out differently from.
+    """
+
+    groups: list[RunGroup]
+    left: dict[int, list[str]]
+    drifted: list[str]
+
+
 async def _fires(
-    reader: Reader, one: _Job, row: ScheduleRow, scheduled: Sequence[ScheduleRow], since: int,
-    late: float,
-) -> None:  # fmt: skip
+    reader: Reader, one: _Job, row: ScheduleRow, latest: int, since: int, late: float
+) -> None:
     try:
-        fires = await history(reader, row, scheduled, since, late)
+        fires = await history(reader, row, latest, since, late)
     except UsageError:
         return  # the schedule's page says why
     for fire in fires:
@@ -168,35 +193,50 @@ async def _fires(
             one.add(one.day(fire.at), fire.state, 1, "")
 
 
+async def _drifted(
+    reader: Reader, replicates: Replicates, job: str | None, since: int, limit: int
+) -> dict[str, list[str]]:
+    """The runs that the newest outcome of a replicate differs from, by their job.
+
+    Of each job its newest `limit` replicates are looked at.
+    """
+    again: dict[str, list[RunRow]] = {}
+    want = RunFilter(job=job, again=True, since=since, limit=_REPLICATES, brief=True)
+    for row in await reader.runs(want):
+        again.setdefault(row.job, []).append(row)
+    found: dict[str, list[str]] = {}
+    for name, rows in again.items():
+        told = await replicates.among(reader, rows[:limit])
+        equal = {one.of: one.equal for one in reversed(told)}
+        found[name] = [run for run, same in equal.items() if not same]
+    return found
+
+
 async def _runs(
-    reader: Reader, name: str, one: _Job, groups: list[RunGroup], since: int, limit: int,
-    replicates: Replicates,
-) -> None:  # fmt: skip
+    reader: Reader, name: str, one: _Job, counted: Counted, since: int, limit: int
+) -> None:
     """Run by run, or as the store counts them, where there are more than `limit`."""
-    rows = await reader.runs(RunFilter(job=name, since=since, limit=limit, brief=True))
-    drifted = {
-        found.of: found.equal for found in reversed(await replicates.among(reader, rows))
-    }  # the newest outcome counts
-    drifted = {run: equal for run, equal in drifted.items() if not equal}
-    known = {row.name: row for row in rows}
-    if len(rows) < limit:
-        for row in rows:
-            if own(row):
-                status: str = "drifted" if row.name in drifted and _done(row) else word(view(row))
-                one.add(one.due.get(row.name) or one.day(row.created), status, 1, row.name)
+    many = sum(group.count for group in counted.groups)
+    if not many:
         return
-    gone = await _interrupted(reader, name)
+    drifted = counted.drifted
+    if many < limit:
+        want = RunFilter(job=name, own=True, since=since, limit=limit, brief=True)
+        for row in await reader.runs(want):
+            status: str = "drifted" if row.name in drifted and _done(row) else word(view(row))
+            one.add(one.due.get(row.name) or one.day(row.created), status, 1, row.name)
+        return
     apart: dict[int, int] = {}
     for run in drifted:
-        found = known.get(run) or await exactly(reader, run)
+        found = await exactly(reader, run)
         if found is not None and _done(found):
             one.add(one.due.get(run) or one.day(found.created), "drifted", 1, run)
             quarter = found.created // QUARTER_MS
             apart[quarter] = apart.get(quarter, 0) + 1
-    for group in reversed(groups):
+    for group in reversed(counted.groups):
         day = one.due.get(group.name) or one.day(group.quarter * QUARTER_MS)
         status, count = str(group.status), group.count
-        left = gone.get(group.quarter, []) if group.status is RunStatus.RUNNING else []
+        left = counted.left.get(group.quarter, []) if group.status is RunStatus.RUNNING else []
         if left:
             one.add(day, "interrupted", len(left), left[0])
             count -= len(left)
@@ -210,13 +250,14 @@ def _done(row: RunRow) -> bool:
     return row.status is RunStatus.COMPLETED
 
 
-async def _interrupted(reader: Reader, job: str) -> dict[int, list[str]]:
-    """The runs that their process has left, by the quarter of an hour that they began in."""
-    found: dict[int, list[str]] = {}
+async def _interrupted(reader: Reader, job: str | None) -> dict[str, dict[int, list[str]]]:
+    """Of each job, or of one, the runs that their process has left, see :class:`Counted`."""
+    found: dict[str, dict[int, list[str]]] = {}
     want = RunFilter(job=job, status=(RunStatus.RUNNING,), own=True, limit=-1, brief=True)
     for row in await reader.runs(want):
         if word(view(row)) == "interrupted":
-            found.setdefault(row.created // QUARTER_MS, []).append(row.name)
+            mine = found.setdefault(row.job, {})
+            mine.setdefault(row.created // QUARTER_MS, []).append(row.name)
     return found
 
 
@@ -226,22 +267,25 @@ def _calendar(jobs: dict[str, _Job], nights: int, here: tzinfo | None) -> Calend
         (now.astimezone(one.place).date() for one in jobs.values()),
         default=now.astimezone(here).date(),
     )
-    dates = [today - timedelta(days=back) for back in reversed(range(nights))]
+    days = [today - timedelta(days=back) for back in reversed(range(nights))]
+    dates = {day: f"{day}" for day in days}
     return Calendar(
-        [f"{day}" for day in dates],
+        list(dates.values()),
         zone_name(here),
         [_job(name, one, dates) for name, one in jobs.items()],
     )
 
 
-def _job(name: str, one: _Job, dates: Sequence[date]) -> JobNights:
-    shown = [_night(day, one.nights.get(day, {})) for day in dates]
+def _job(name: str, one: _Job, dates: Mapping[date, str]) -> JobNights:
+    shown = [_night(told, one.nights.get(day)) for day, told in dates.items()]
     last = next((night for night in reversed(shown) if night.status not in ("", "due")), None)
     zone = zone_name(one.place)
     return JobNights(name, zone, [row.name for row in one.schedules], shown, last)
 
 
-def _night(day: date, found: dict[str, tuple[int, str]]) -> NightView:
-    status: NightStatus | Literal[""] = next((one for one in WORST if one in found), "")
+def _night(day: str, found: dict[str, tuple[int, str]] | None) -> NightView:
+    if not found:
+        return NightView(day, "", "", {})
     counts = {one: found[one][0] for one in WORST if one in found}
-    return NightView(f"{day}", status, found[status][1] if status else "", counts)
+    status = next(iter(counts))
+    return NightView(day, status, found[status][1], counts)

@@ -17,7 +17,7 @@ from nightproof.model.states import Kind, RunStatus
 from nightproof.views.drift import normalise_names
 from nightproof.views.values import Time, iso
 
-_ENDED = (RunStatus.COMPLETED, RunStatus.FAILED)
+ENDED = (RunStatus.COMPLETED, RunStatus.FAILED)
 _SETTLED_MS = 3_600_000
 """A replicate that was not compared for so long after its end will not be."""
 _LAST = 20
@@ -46,7 +46,7 @@ class Replicates:
         """The outcomes of the replicates among some runs, in their order."""
         found = []
         for row in rows:
-            if row.replicate == 0 or row.parent is not None or row.status not in _ENDED:
+            if row.replicate == 0 or row.parent is not None or row.status not in ENDED:
                 continue
             one = await self._of(reader, row)
             if one is not None:
@@ -58,7 +58,7 @@ class Replicates:
 
         They are looked for among the newest `limit` ended runs of the job.
         """
-        want = RunFilter(job=job, status=_ENDED, since=since, limit=limit, brief=True)
+        want = RunFilter(job=job, status=ENDED, since=since, limit=limit, brief=True)
         return await self.among(reader, await reader.runs(want))
 
     async def _of(self, reader: Reader, row: RunRow) -> ReplicateView | None:
@@ -92,7 +92,7 @@ async def _differing(reader: Reader, brief: RunRow) -> ReplicateView | None:
     difference proves nothing either.
     """
     row = await reader.run(brief.id)
-    want = RunFilter(job=row.job, digest=row.digest, own=True, status=_ENDED, limit=1)
+    want = RunFilter(job=row.job, digest=row.digest, own=True, status=ENDED, limit=1)
     for of in await reader.runs(want):
         if of.code != row.code or await normalise_names(reader, of):
             return None

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from itertools import islice
@@ -25,7 +25,8 @@ WEEK = timedelta(days=7)
 """A time that was missed longer ago is history."""
 SERVED_MS = 5 * 60_000
 """A schedule that is served is seen every minute."""
-_LOOK_BACK = timedelta(days=40)
+_WEEK_MS = 7 * 86_400_000
+_LOOK_BACK_MS = 40 * 86_400_000
 _RETIRED_MS = 15 * 60_000
 _MOST = 50
 _DAY_MS = 86_400_000
@@ -95,13 +96,19 @@ async def schedules(
     A night is missed when nothing has begun `late` seconds after it was due.
     """
     rows = await reader.schedules()
-    return [await _view(reader, row, rows, late, coming, past) for row in rows]
+    look = _Look(reader, clock.now_ms(), last_seen(rows), late, coming, past)
+    return [await _view(look, row) for row in rows]
 
 
-def retired(row: ScheduleRow, among: Sequence[ScheduleRow]) -> bool:
-    """Whether a schedule is not served any more, while others are."""
+def last_seen(rows: Iterable[ScheduleRow]) -> int:
+    """When any of the schedules was served last (ms)."""
     now = clock.now_ms()  # a clock may have been ahead when one was seen last
-    return max(min(one.seen, now) for one in among) - row.seen > _RETIRED_MS
+    return max((min(one.seen, now) for one in rows), default=0)
+
+
+def retired(row: ScheduleRow, latest: int) -> bool:
+    """Whether a schedule is not served any more, while others are; see :func:`last_seen`."""
+    return latest - row.seen > _RETIRED_MS
 
 
 def timetable(row: ScheduleRow) -> Timetable:
@@ -130,14 +137,14 @@ async def within(
 
 
 async def history(
-    reader: Reader, row: ScheduleRow, among: Sequence[ScheduleRow], first: int, late: float
+    reader: Reader, row: ScheduleRow, latest: int, first: int, late: float
 ) -> list[Fire]:
     """What became of the times from `first` (ms) until now, oldest first; the newest 3000.
 
-    Raises UsageError where its times cannot be told.
+    `latest` is when any schedule was seen. Raises UsageError where its times cannot be told.
     """
     now = clock.now_ms()
-    until = min(now, row.seen) if retired(row, among) else now
+    until = min(now, row.seen) if retired(row, latest) else now
     due = _due(timetable(row), max(first, row.since + 1), until)
     known = await reader.fires(row.name, first, now)
     ran = {one.at: one.run for one in known if one.ran or one.contract is None}
@@ -157,25 +164,42 @@ async def history(
     return found
 
 
-async def _view(
-    reader: Reader, row: ScheduleRow, among: Sequence[ScheduleRow], late: float, coming: int,
-    past: int,
-) -> ScheduleView:  # fmt: skip
-    now = clock.now_ms()
+@dataclass
+class _Look:
+    """One look at many schedules, most of which may be due at the same times."""
+
+    reader: Reader
+    now: int
+    latest: int
+    late: float
+    coming: int
+    past: int
+    _next: dict[Timetable, list[str]] = field(default_factory=dict)
+
+    def next(self, times: Timetable) -> list[str]:
+        """The next times. Raises UsageError."""
+        if times not in self._next:
+            fires = islice(times.fires(clock.from_ms(self.now)), self.coming)
+            self._next[times] = [one.isoformat() for one in fires]
+        return self._next[times]
+
+
+async def _view(look: _Look, row: ScheduleRow) -> ScheduleView:
+    reader, now = look.reader, look.now
     spec = json.loads(row.spec)
     problem, upcoming = "", list[str]()
     fires: list[Fire] = []
     try:
         times = timetable(row)
-        upcoming = [one.isoformat() for one in islice(times.fires(clock.now()), coming)]
-        since = clock.from_ms(max(row.since, now - int(_LOOK_BACK.total_seconds() * 1000)))
-        due = times.last(_MOST, since, clock.now()) if since < clock.now() else []
-        first = min(int(due[0].timestamp() * 1000) if due else now, now - _DAY_MS)
-        fires = await history(reader, row, among, first, late)
+        upcoming = look.next(times)
+        first = now - _WEEK_MS
+        if look.past:
+            since = max(row.since + 1, now - _LOOK_BACK_MS)
+            first = min(_first(times, since, now), now - _DAY_MS)
+        fires = await history(reader, row, look.latest, first, look.late)
     except UsageError as error:
         problem = error.message
-    week = now - int(WEEK.total_seconds() * 1000)
-    gone = retired(row, among)
+    gone = retired(row, look.latest)
     return ScheduleView(
         schedule=row.name,
         job=row.job,
@@ -191,8 +215,10 @@ async def _view(
         retired=gone,
         problem=problem,
         next=[] if gone else upcoming,
-        last=[await _fire(reader, one) for one in reversed(fires[-past:])],
-        missed=[str(iso(one.at)) for one in fires if one.state == "missed" and one.at >= week],
+        last=[await _fire(reader, one) for one in fires[::-1][: look.past]],
+        missed=[
+            str(iso(one.at)) for one in fires if one.state == "missed" and one.at >= now - _WEEK_MS
+        ],
     )
 
 
@@ -219,13 +245,23 @@ async def exactly(reader: Reader, name: str) -> RunRow | None:
 
 
 def _due(times: Timetable, first: int, until: int) -> list[int]:
-    """The due times from `first` to `until` (ms); days that are over are worked out once."""
+    """The due times from `first` to `until` (ms); days are worked out once."""
     found: list[int] = []
     day = until // _DAY_MS
     while day >= first // _DAY_MS and len(found) < 3000:
-        today = day >= clock.now_ms() // _DAY_MS
-        here = _of_day.__wrapped__(times, day) if today else _of_day(times, day)
-        found = [at for at in here if first <= at <= until] + found
+        found = [at for at in _of_day(times, day) if first <= at <= until] + found
+        day -= 1
+    return found
+
+
+def _first(times: Timetable, since: int, now: int) -> int:
+    """The first of the newest due times, from `since` to `now` (ms); `now` where there is none."""
+    found = now
+    day, count = now // _DAY_MS, 0
+    while day >= since // _DAY_MS and count < _MOST:
+        here = [at for at in _of_day(times, day) if since <= at <= now]
+        count += len(here)
+        found = here[max(0, count - _MOST)] if here else found
         day -= 1
     return found
 

@@ -127,6 +127,7 @@ _V3 = (
     "DROP INDEX effect_run",
     'CREATE INDEX effect_at ON effect (at, key COLLATE "C") INCLUDE (state, name, run)',
     'CREATE INDEX effect_run ON effect (run, at, key COLLATE "C") INCLUDE (state, name)',
+    "CREATE INDEX run_again ON run (created) WHERE parent IS NULL AND replicate <> 0",
 )
 
 MIGRATIONS: tuple[tuple[str, ...], ...] = (_V1, _V2, _V3)

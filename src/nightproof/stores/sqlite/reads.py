@@ -10,7 +10,7 @@ from nightproof.journal.reading import TableReader
 from nightproof.journal.records import Entry, Recorded, checksum, intact
 from nightproof.journal.tables import ENTRY_COLUMNS, REPLAYABLE, Row
 from nightproof.stores.sqlite.connection import Database, explained
-from nightproof.stores.sqlite.schema import ARTIFACT_DIGEST, LISTING, VERSION
+from nightproof.stores.sqlite.schema import AGAIN, ARTIFACT_DIGEST, LISTING, VERSION
 
 _SINCE: Final = {"quota": 3, "incident": 3, "schedule": 4, "fire": 4, "audit": 6}
 """The version of the schema that tables came with."""
@@ -43,7 +43,8 @@ class SqliteReader(TableReader):
 
     def hint(self, index: str) -> str:
         """See :class:`nightproof.journal.tables.Tables`."""
-        return f"INDEXED BY {index} " if self._version >= LISTING else ""
+        since = AGAIN if index == "run_again" else LISTING
+        return f"INDEXED BY {index} " if self._version >= since else ""
 
     async def has(self, table: str) -> bool:
         """See :class:`nightproof.journal.tables.Tables`."""

@@ -125,6 +125,7 @@ DROP INDEX effect_at;
 DROP INDEX effect_run;
 CREATE INDEX effect_at ON effect (at, state, name, run);
 CREATE INDEX effect_run ON effect (run, at, state, name);
+CREATE INDEX run_again ON run (created) WHERE parent IS NULL AND replicate <> 0;
 """
 
 MIGRATIONS: tuple[str, ...] = (_V1, _V2, _V3, _V4, _V5, _V6, _V7)
@@ -133,3 +134,5 @@ MIGRATIONS: tuple[str, ...] = (_V1, _V2, _V3, _V4, _V5, _V6, _V7)
 VERSION = len(MIGRATIONS)
 LISTING = 6
 """The version since which there are indexes for what is shown, and a record of what people did."""
+AGAIN = 7
+"""The version since which there is an index of replicates."""

@@ -13,7 +13,7 @@ from starlette.routing import BaseRoute, Route
 
 from nightproof.views import listing
 from nightproof.views.attention import NeedView, attention
-from nightproof.views.nights import WORST, Calendar, calendar
+from nightproof.views.nights import WORST, Calendar, JobNights, calendar
 from nightproof.views.schedules import ScheduleView, schedules
 from nightproof.views.usual import UsualView, newest
 from nightproof.views.watch import FEWEST
@@ -31,8 +31,8 @@ from nightproof.web.nights import (
 from nightproof.web.rendering import page
 from nightproof.web.site import site_of
 
-_JOBS = 100
-"""So many jobs are shown in the calendar."""
+_JOBS = 60
+"""So many jobs are shown in the calendar, those that are not as they should be before others."""
 _LAST = 30
 """So many jobs' last runs are looked at."""
 _FINE = ("completed", "drifted")
@@ -65,7 +65,7 @@ async def home(request: Request) -> Response:
     site, known = site_of(request), memory_of(request)
     reader, late = site.journal, site.settings.late
     rows = await listing.open_rows(reader)
-    plans = await schedules(reader, late=late, coming=1)
+    plans = await schedules(reader, late=late, coming=1, past=0)
     nights = await calendar(reader, zone=zone_of(request), late=late, replicates=known.replicates)
     needs = await attention(
         reader, late=late, stall=site.settings.stall, replicates=known.replicates,
@@ -77,7 +77,7 @@ async def home(request: Request) -> Response:
         reverse=True,
     )
     lasts = await newest(reader, [one.job for one in recent[:_LAST]], known.history)
-    shown = nights.jobs[:_JOBS]
+    shown = calendar_of(nights.jobs)
     return page(
         request,
         "home.html",
@@ -96,6 +96,13 @@ async def home(request: Request) -> Response:
         opened=listing.counts(rows),
         short=short,
     )
+
+
+def calendar_of(jobs: Sequence[JobNights], most: int = _JOBS) -> list[JobNights]:
+    """The jobs whose nights are shown, by name: of too many those with a bad last night first."""
+    bad = [one for one in jobs if one.last is not None and one.last.status != "completed"]
+    fine = [one for one in jobs if one.last is None or one.last.status == "completed"]
+    return sorted([*bad, *fine][:most], key=lambda one: one.job)
 
 
 def _morning(
