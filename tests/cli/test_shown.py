@@ -1,11 +1,13 @@
 """What commands print of what somebody else wrote: no secret, no code for the terminal."""
 
 import io
+import json
 from datetime import timedelta
 
 import pytest
 
-from nightproof.cli import serving, session, table
+from nightproof.cli import outcome, serving, session, table
+from nightproof.errors import StepFailed
 from nightproof.journal.incidents import IncidentRow
 from nightproof.observe import telemetry
 from nightproof.observe.incident import Incident
@@ -67,6 +69,16 @@ def test_serve_hands_its_store_on_where_nobody_looks(monkeypatch: pytest.MonkeyP
         (["resume", "r-1", "--json"], How(environ={"NIGHTPROOF_STORE": DSN})),
         (["resume", "r-1", "--json"], How()),
     ]
+
+
+def test_what_failed_is_told_without_secrets():
+    """Where `run` prints it goes into the mail of a cron job, and into the audit trail."""
+    error = StepFailed(
+        "fetch", "OSError", f"no answer {DSN}", [{"at": "x", "type": f"E {DSN}", "triage": "t"}]
+    )
+    told = [*outcome._trouble(error), json.dumps(outcome.failure(error))]
+    assert "(hidden)" in told[0]
+    assert not any("hush" in line for line in told)
 
 
 def test_neither_alerts_nor_spans_tell_a_secret():

@@ -60,7 +60,10 @@ def failure(error: BaseException) -> dict[str, Any]:
     }
     if isinstance(error, StepFailed):
         found |= {"step": error.step, "attempts": error.attempts}
-    return found
+    from nightproof.contract.secrets import hidden  # where something failed only
+
+    shown: dict[str, Any] = hidden(found)
+    return shown
 
 
 def message_of(error: BaseException) -> str:
@@ -134,4 +137,6 @@ def _trouble(error: BaseException) -> list[str]:
     told += [f"            {line}" for line in hint.splitlines()]
     if not isinstance(error, NightproofError) and not debugging():
         told.append("            --debug shows the traceback")
-    return told
+    from nightproof.views.legible import legible  # where something failed only
+
+    return [legible(line) for line in told]
