@@ -237,8 +237,11 @@ def test_an_attempt_that_is_cancelled_by_its_caller_leaves_at_once(
 ):
     """The run can be resumed; nobody waits for the snapshot."""
 
+    begun = []
+
     @step
     async def long() -> int:
+        begun.append(1)
         await asyncio.sleep(30)
         return 1
 
@@ -248,7 +251,7 @@ def test_an_attempt_that_is_cancelled_by_its_caller_leaves_at_once(
 
     async def cut(app):
         task = asyncio.create_task(app.run(main, night_contract()))
-        await asyncio.sleep(0.05)
+        await night.until(lambda: begun)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task

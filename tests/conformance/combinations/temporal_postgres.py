@@ -6,6 +6,7 @@ import asyncio
 import base64
 import itertools
 import os
+import re
 import signal
 import threading
 from collections import Counter
@@ -32,6 +33,11 @@ from nightproof.model.crash import FAIL_AT
 JOBS = Path(__file__).parents[1] / "conforming" / "jobs"
 EDITED = "after"
 """The module whose jobs have the names of another's: it has workers of its own."""
+
+
+def _words(log: Path) -> str:
+    """What a process has said so far, without blanks."""
+    return "".join(log.read_text().split()) if log.exists() else ""
 
 
 class Loop(asyncio.SelectorEventLoop):
@@ -120,10 +126,11 @@ class TemporalPostgres(Combination):
             log = self.folder / f"worker-{queue}-{next(self._numbers)}"
             pid = self._zygote.start(["worker", *targets, "--json"], self._on(queue) | environ, log)
             end = clock.monotonic() + PATIENCE
-            while '"ready"' not in (log.read_text() if log.exists() else ""):
+            # The last of what it says once it is ready: the targets that it could not load.
+            while (failed := re.search(r'"failed":\[(.*?)\]\}', _words(log))) is None:
                 assert self._zygote.wait(pid, 0.02) is None, log.read_text()
                 assert clock.monotonic() < end, log.read_text()
-            assert '"failed":[]' in "".join(log.read_text().split()), log.read_text()
+            assert not failed[1], log.read_text()
             self._workers[queue] = pid
             return pid
 
