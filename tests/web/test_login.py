@@ -182,7 +182,7 @@ def test_limits_fill_up_again():
 
 
 def test_a_session_ends_by_itself():
-    """After twelve hours; a cookie of the future is no other one."""
+    """After twelve hours; also where a clock that was ahead has been put right."""
     fake = FakeClock()
     with clock.use(fake):
         access = Access(token=TOKEN)
@@ -190,7 +190,11 @@ def test_a_session_ends_by_itself():
         sent = [(access.cookie(), cookie)]
         assert access.session(sent).signed_in
         assert Access(token=TOKEN).session(sent).signed_in, "it outlives a restart"
-        fake.advance(SESSION_SECONDS)
+        fake.advance(-600)
+        assert access.session(sent).signed_in, "a clock that is corrected a little ends none"
+        fake.advance(600 - 30 * 86_400)
+        assert not access.session(sent).signed_in, "it would last a month and twelve hours"
+        fake.advance(30 * 86_400 + SESSION_SECONDS)
         assert not access.session(sent).signed_in
 
 
