@@ -24,7 +24,7 @@ SECONDS = 0.15
 """So long a search looks back at a time."""
 _WINDOW = 10_000
 """So many effects are looked at before the time is looked at; more, as long as that is quick."""
-LONGEST = 2000
+LONGEST = 300
 """So many characters of a key are in a place."""
 _NUL = "\0"
 _PLACE = re.compile(r"([0-9]{1,15})\.(.*)", re.DOTALL)
