@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -66,9 +65,8 @@ def test_schemathesis_finds_nothing(dashboard: Any, tmp_path: Path, how: tuple[s
 @pytest.mark.drill
 @pytest.mark.timeout(900)
 def test_schemathesis_finds_nothing_in_a_long_run(dashboard: Any, tmp_path: Path):
-    """The same for longer, with another seed each time."""
-    seed = str(time.time_ns() % 10**6)
-    ended = fuzzed(dashboard, tmp_path, "--max-examples", "60", "--seed", seed)
+    """The same for longer, with another seed."""
+    ended = fuzzed(dashboard, tmp_path, "--max-examples", "60", "--seed", "2")
     assert ended.returncode == 0, ended.stdout[-20_000:]
 
 

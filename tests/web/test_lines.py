@@ -1,5 +1,6 @@
 """Connections that are slow, full, too many or no HTTP hold nobody up."""
 
+import json
 import socket
 from contextlib import suppress
 from typing import Any
@@ -42,6 +43,23 @@ def test_a_refusal_arrives(dashboard: Any):
         for _ in range(10):
             answer = httpx2.post(dashboard.url + "/logout", content=b"x" * size, headers=form)
             assert answer.status_code == 403
+
+
+@pytest.mark.parametrize("size", [400_000, 1_000_000])
+@pytest.mark.parametrize("where", ["/api/runs/{}", "/api/runs?job={}", "/runs HTTP/1.1\r\nX: {}"])
+def test_a_head_that_is_too_long(dashboard: Any, size: int, where: str):
+    """It is refused as the API describes it, and whoever sent it reads that."""
+    at = urlsplit(dashboard.url)
+    with socket.create_connection((at.hostname, at.port), timeout=30) as line:
+        line.sendall(
+            f"GET {where.format('a' * size)} HTTP/1.1\r\nHost: {at.netloc}\r\n\r\n".encode()
+        )
+        head, _, body = line.makefile("rb").read().partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 431 Request Header Fields Too Large\r\n")
+    assert b"\r\nContent-Type: application/problem+json\r\n" in head
+    assert (json.loads(body)["status"], json.loads(body)["hint"]) == (431, "Shorten the address.")
+    described = dashboard.get("/api/openapi.json").json()["paths"]["/runs/{run}"]["get"]
+    assert "431" in described["responses"]
 
 
 def test_a_slow_client_holds_nobody_up(dashboard: Any, monkeypatch: pytest.MonkeyPatch):

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import sys
+from http import HTTPStatus
 from typing import Any
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from nightproof.web.api.problems import MEDIA_TYPE, problem
 
 MOST = 300
 """Connections at once; for one more, the oldest that asks nothing is let go."""
@@ -15,10 +19,14 @@ WRITE_SECONDS = 60.0
 """How long whoever asked may leave the answer unread."""
 
 
-_NOT_HTTP = (
-    b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\n"
+DRAIN_SECONDS = 1.0
+"""How long a refused head is read on: an end while bytes are unread may take the answer along."""
+
+
+_REFUSED = (
+    b"HTTP/1.1 %d %b\r\nContent-Type: %b\r\n"
     b"X-Content-Type-Options: nosniff\r\nContent-Security-Policy: default-src 'none'\r\n"
-    b"Connection: close\r\nContent-Length: %d\r\n\r\n%b"
+    b"Cache-Control: no-store\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%b"
 )
 
 
@@ -27,6 +35,7 @@ class Connection(H11Protocol):
 
     _patience: asyncio.TimerHandle | None = None
     _unread: asyncio.TimerHandle | None = None
+    _refused = False
     born = 0.0
 
     def connection_made(self, transport: Any) -> None:
@@ -51,6 +60,8 @@ class Connection(H11Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Begin to wait where this is the beginning of a further request."""
+        if self._refused:
+            return
         super().data_received(data)
         answering = self.answering
         if answering and self._patience is not None:
@@ -87,8 +98,19 @@ class Connection(H11Protocol):
         if self.answering:
             self.transport.abort()
             return
-        self.transport.write(_NOT_HTTP % (len(msg), msg.encode()))
-        self.transport.close()
+        # Called where the parser's error is being handled; it knows no other way to say which.
+        hint = getattr(sys.exception(), "error_status_hint", 400)
+        status = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE if hint == 431 else HTTPStatus(400)
+        if status == 431:
+            said = "The address and the headers of a request are too long together."
+            answer = problem(status, said, "Shorten the address.")
+            kind, body = MEDIA_TYPE.encode(), bytes(answer.body)
+        else:
+            kind, body = b"text/plain; charset=utf-8", msg.encode()
+        self.transport.write(_REFUSED % (status, status.phrase.encode(), kind, len(body), body))
+        self._refused = True
+        self.transport.write_eof()
+        self.loop.call_later(DRAIN_SECONDS, self.transport.close)
 
     @property
     def answering(self) -> bool:

@@ -33,6 +33,7 @@ _REFUSALS = {
     409: "As things are it cannot be answered; the detail says why.",
     422: "A parameter is not as described, or is none of this operation.",
     429: "Too many wrong tokens; Retry-After says when to try again.",
+    431: "Address and headers are too long together: more than about 128 KiB.",
     500: "Something that was recorded is lost or damaged, or the API has a fault.",
     503: "The store does not answer.",
 }
@@ -105,7 +106,7 @@ def _operation(one: Endpoint, shapes: dict[str, Any]) -> dict[str, Any]:
     summary, rest = one.told
     same = f"The same document as `nightproof {one.command}`." if one.command else ""
     parameters = [_parameter(each) for each in one.parameters.values()]
-    codes = [401, 429, 500, 503]
+    codes = [401, 429, 431, 500, 503]
     codes += [422] if parameters else []
     codes += [404] if any(each["in"] == "path" for each in parameters) else []
     codes += one.refusals
