@@ -134,6 +134,34 @@ def test_a_thread_that_goes_on_is_an_act_under_way(night, night_contract):
     asyncio.run(main())
 
 
+@pytest.mark.parametrize("ends", ["well", "badly"])
+def test_a_thread_that_its_timeout_finds_at_work_is_waited_for(night, night_contract, ends):
+    """A probe would not see yet what it still does; what it returns, or raises, is what counts."""
+    acts, probes = [], []
+
+    def found() -> None:
+        probes.append(len(acts))
+
+    @effect(key="report", unknown=found, timeout=0.1, name="post")
+    def post() -> int:
+        acts.append(ends)
+        if len(acts) == 1:
+            time.sleep(0.6)
+            if ends == "badly":
+                raise ConnectionResetError("the line was cut")
+        return len(acts)
+
+    @job(name="posts")
+    async def main(contract: night_contract) -> int:
+        return await post()
+
+    outcome = night.run(main)
+    said = {"well": (1, ["well"], []), "badly": (2, ["badly"] * 2, [1])}[ends]
+    assert (outcome.value, acts, probes) == said
+    (late,) = night.notes(outcome.name, "effect-late")
+    assert "longer than its timeout of 0.1 s" in late["message"]
+
+
 def test_on_another_machine_beats_say_that_it_goes_on(night, night_contract):
     """Only silence over a whole lease lets anybody else decide."""
 

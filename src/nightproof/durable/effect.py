@@ -136,6 +136,10 @@ def effect(
     nobody else decides, and its outcome is waited for. A machine that was silent for a whole
     `lease` and wakes up in the middle of an act goes on with it; against that only the
     provider can help, by ``idempotency_key()``.
+
+    `timeout` (seconds) ends an async function. A plain one cannot be stopped: where there is a
+    probe, which would not see yet what it still does, its end is waited for, and what it
+    returns or raises counts; without one the policy decides at the timeout.
     """
     return _EffectDecorator(
         {"key": key, "unknown": unknown, "name": name, "retry": retry, "timeout": timeout}

@@ -45,7 +45,7 @@ LineKind = Literal[
     "result-lost", "snapshot", "snapshot-failed", "environment-changed", "witness",
     "witness-failed", "isolation", "served", "prompt", "spend", "normalise", "manifest",
     "effect-unknown", "effect-withheld", "undo-failed", "fired", "canary", "explained",
-    "effect-elsewhere", "signal-misfit", "long-body", "event",
+    "effect-elsewhere", "effect-late", "signal-misfit", "long-body", "event",
 ]  # fmt: skip
 """What a line of a log is about; `event` where nothing of the others."""
 _KINDS = frozenset(get_args(LineKind))

@@ -14,7 +14,7 @@ from nightproof.engines.attempt.booking import Booked
 from nightproof.engines.attempt.ledger import brief
 from nightproof.engines.attempt.state import Attempt
 from nightproof.engines.attempt.steps import MISSING, note_of, recorded_failure, spends
-from nightproof.engines.attempt.vouching import Watch
+from nightproof.engines.attempt.vouching import Try, Watch
 from nightproof.errors import CodecError, EffectConflict, StoreError
 from nightproof.journal.records import EffectRow
 from nightproof.model import clock, crash
@@ -135,10 +135,29 @@ class Act(Booked):
             async with asyncio.timeout(effect.timeout):
                 if effect.is_async:
                     return await effect.fn(*self.args, **self.kwargs)
-                guard = self.doing.guard if self.doing is not None else None
-                return await run.threads.call(effect, self.args, self.kwargs, guard)
+                assert self.doing is not None
+                return await run.threads.call(effect, self.args, self.kwargs, self.doing.guard)
+        except TimeoutError:
+            # A thread cannot be stopped, and a probe would not see yet what it still does.
+            if self.doing is None or not self.doing.inside or not callable(effect.unknown):
+                raise
+            return await self._late(self.doing)
         finally:
             current.reset(token)
+
+    async def _late(self, doing: Try) -> Any:
+        """What comes of a plain function that its timeout found at work."""
+        run, effect = self.run, self.effect
+        message = f"{effect.where} [{self.key}] has taken longer than its timeout of "
+        message += f"{effect.timeout:g} s and cannot be stopped; what comes of it is waited for"
+        run.note("effect-late", {"effect": effect.name, "key": self.key, "message": message})
+        while doing.inside:
+            if run.halting:
+                await run.never()
+            await clock.sleep(OTHERS_POLL_SECONDS)
+        if doing.came is not None:
+            return doing.came[0]
+        raise doing.failed or TimeoutError(message)
 
     async def _found(self, row: EffectRow, watch: Watch) -> Any:
         """What an existing row of the ledger means; MISSING says try again."""

@@ -33,6 +33,9 @@ class Try:
         self.begun = clock.monotonic()
         self.settled = False
         """The ledger knows what came of it."""
+        self.came: tuple[Any] | None = None
+        """What a plain function returned, however late."""
+        self.failed: Exception | None = None
         self._vouching = vouching
         self._lock = threading.Lock()
         self._inside = False
@@ -48,11 +51,21 @@ class Try:
                     raise RuntimeError("nobody waits for this effect any more")
                 self._inside = True
             try:
-                return fn(*args, **kwargs)
+                value = fn(*args, **kwargs)
+                self.came = (value,)
+                return value
+            except Exception as error:
+                self.failed = error
+                raise
             finally:
                 self._come_out()
 
         return guarded
+
+    @property
+    def inside(self) -> bool:
+        """Whether a thread is at a plain function of it."""
+        return self._inside
 
     def _come_out(self) -> None:
         with self._lock:
