@@ -3,6 +3,7 @@
 import importlib.metadata
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -19,6 +20,7 @@ def test_demo_checks_its_claims_without_home_or_terminal(np):
     """The real thing, in a fresh folder: killed, resumed, run again; then a drift, and its cause."""
     pytest.importorskip("currency_converter", reason="CurrencyConverter is not installed")
     np.env.pop("HOME", None)
+    np.env["PATH"] = "/usr/bin:/bin"
     ran = np("demo", "--dir", "shown")
     assert ran.code == 0, ran
     assert "All 13 claims" in ran.out
@@ -27,7 +29,13 @@ def test_demo_checks_its_claims_without_home_or_terminal(np):
     assert "ok   the evidence mentions fx-desk.json" in ran.out
     report = next(line for line in ran.out.splitlines() if line.startswith("The report:"))
     assert Path(report.split()[-1]).is_file()
-    assert f"Its pages:    cd {np.folder / 'shown'} && nightproof serve" in ran.out
+    told = dict(re.findall(r"^(The journal|Its pages): +(.+)$", ran.out, re.MULTILINE))
+    assert told["Its pages"].startswith(f"cd {np.folder / 'shown'} && ")
+    assert told["Its pages"].endswith("nightproof serve")
+    # What is told works as it stands, in a shell without an activated environment too.
+    line = ["sh", "-c", told["The journal"]]
+    shown = subprocess.run(line, env={"PATH": "/usr/bin:/bin"}, capture_output=True, text=True)
+    assert (shown.returncode, "completed" in shown.stdout) == (0, True), shown.stderr
     assert len((np.folder / "shown" / "outbox.jsonl").read_text().splitlines()) == 1
 
 

@@ -9,6 +9,8 @@ import asyncio
 import hashlib
 import importlib
 import json
+import shlex
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -59,9 +61,17 @@ def demo(folder: Path | None, cause: str) -> int:
         return 1
     print(f"\nAll {stage.checked} claims were checked and hold.")
     print(f"The report:   {stage.report}")
-    print(f"The journal:  cd {place} && nightproof show {stage.run}")
-    print(f"Its pages:    cd {place} && nightproof serve")
+    print(f"The journal:  cd {place} && {_command()} show {stage.run}")
+    print(f"Its pages:    cd {place} && {_command()} serve")
     return 0
+
+
+def _command() -> str:
+    """How to call this nightproof from a shell, also where its environment is not activated."""
+    beside = Path(sys.executable).with_name("nightproof")
+    if shutil.which("nightproof") == str(beside):
+        return "nightproof"
+    return shlex.quote(str(beside)) if beside.exists() else f"{sys.executable} -m nightproof"
 
 
 def _example() -> Path:
