@@ -31,6 +31,7 @@ from nightproof.model.identity import ProcessIdentity
 from nightproof.testing import servers
 
 sys.path.insert(0, str(Path(__file__).parent / "processes"))
+sys.path.insert(0, str(Path(__file__).parent / "shared"))
 
 import forked
 

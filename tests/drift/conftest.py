@@ -9,9 +9,11 @@ import pytest
 
 from nightproof import job, step
 from nightproof.drift.compare import compare
+from nightproof.drift.normalise import normalisers
 from nightproof.drift.verdict import judge
 from nightproof.errors import BlobError
 from nightproof.model.canonical import digest
+from nightproof.views.drift import drift, normalise_names
 
 STRICT = {
     "python/version": "3.11.9",
@@ -90,3 +92,20 @@ def noted(items, blobs):
         ).encode()
     digests = {part: digest(content) for part, content in parts.items()}
     yield {"kind": "snapshot", **digests, "items": name}
+
+
+@pytest.fixture
+def pair(night):
+    """Compare two runs by name, with the normalisers that the later one declared."""
+
+    def look(a, b, rules=None):
+        async def ask(app):
+            one, other = [await app.journal.find(name) for name in (a, b)]
+            given = rules
+            if given is None:
+                given = normalisers(await normalise_names(app.journal, other))
+            return await drift(app.journal, app.blobs, one, other, given)
+
+        return night.ask(ask)
+
+    return look

@@ -6,79 +6,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from planted_pairs import make, rows_step, twice
 
-from nightproof import artifact, effect, job, now, random, step, wait_for
-from nightproof.drift.normalise import normalisers
+from nightproof import job, now, step, wait_for
 from nightproof.views.documents import plain
-from nightproof.views.drift import drift, normalise_names
 
 pytestmark = pytest.mark.sqlite_only
-
-
-def rows_step(factor: int, extra=lambda: 0):
-    """A step `rows`; another factor is other code."""
-    if factor == 10:
-
-        @step(name="rows")
-        def rows(i: int) -> dict[str, Any]:
-            return {"total": i * 10 + extra(), "name": f"row {i}"}
-    else:
-
-        @step(name="rows")
-        def rows(i: int) -> dict[str, Any]:
-            return {"total": i * 11 + extra(), "name": f"row {i}"}
-
-    return rows
-
-
-@step
-def total(found: list[dict[str, Any]]) -> int:
-    """The sum of rows."""
-    return sum(one["total"] for one in found)
-
-
-@effect(key="drift/{n}")
-def tell(n: int, all_: int) -> str:
-    """An act."""
-    return f"told {all_}"
-
-
-def make(Night, rows=None, **options):
-    """A job `main` of a map, a step, a file and an effect."""
-    rows = rows or rows_step(10)
-
-    @job(name="main", **options)
-    async def body(contract: Night) -> int:
-        found = await rows.map(range(3 + contract.n), key=str)
-        all_ = await total(found)
-        random()
-        await artifact("report.md", f"# report\n\ntotal {all_}\n")
-        await tell(contract.n, all_)
-        return all_
-
-    return body
-
-
-@pytest.fixture
-def pair(night):
-    """Compare two runs by name, with the normalisers that the later one declared."""
-
-    def look(a, b, rules=None):
-        async def ask(app):
-            one, other = [await app.journal.find(name) for name in (a, b)]
-            given = rules
-            if given is None:
-                given = normalisers(await normalise_names(app.journal, other))
-            return await drift(app.journal, app.blobs, one, other, given)
-
-        return night.ask(ask)
-
-    return look
-
-
-def twice(night, first, second, contract=None):
-    """A run, and a replicate of it by another job."""
-    return night.run(first, contract).name, night.run(second, contract, replicate=-1).name
 
 
 def test_unrecorded_randomness_is_sampling_or_unseen_context(night, night_contract, pair):

@@ -4,12 +4,12 @@ import asyncio
 import json
 
 import pytest
+from posting import QUICK, posting, posts
 
 from nightproof import (
     EffectConflict,
     EffectHeld,
     Exhausted,
-    Retry,
     RunParked,
     Transient,
     effect,
@@ -17,33 +17,6 @@ from nightproof import (
     job,
     step,
 )
-
-QUICK = Retry(attempts=3, base=0.0)
-
-
-def posting(acts, **options):
-    """An effect that acts by appending to `acts`, and a job that performs it."""
-    trouble = []
-
-    @effect(key="report/{day}", retry=QUICK, name="post", **options)
-    async def post(day: str, text: str) -> dict[str, str]:
-        if trouble and isinstance(trouble[0], tuple):
-            before, error = trouble.pop(0)
-            if not before:
-                acts.append((day, text))
-            raise error
-        acts.append((day, text))
-        return {"day": day, "key": idempotency_key()}
-
-    return post, trouble
-
-
-def posts(post, contract, day="mon", text="hello"):
-    @job(name="posts")
-    async def main(contract: contract) -> dict[str, str] | None:
-        return await post(day, text)
-
-    return main
 
 
 def test_an_effect_acts_once_and_is_replayed(night, killed, night_contract):

@@ -8,24 +8,19 @@ import sqlite3
 import subprocess
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from hashlib import sha256
 from pathlib import Path
 
 import pytest
+from read_on_record import digest, one_step, recorded
 
 from nightproof import artifact, job, step
 from nightproof.durable.context import current
 from nightproof.engines.attempt import witnessing
 from nightproof.model.states import RunStatus
-from nightproof.provenance.witness import reads_of, witnessed
+from nightproof.provenance.witness import witnessed
 from nightproof.stores.files import FileBlobs
 
 pytestmark = pytest.mark.sqlite_only
-
-
-def digest(data: bytes) -> str:
-    """The digest of a content."""
-    return "sha256:" + sha256(data).hexdigest()
 
 
 @pytest.fixture
@@ -38,28 +33,6 @@ def reads(night):
         return {read.name: read for read in recorded(night, outcome.name)}
 
     return run
-
-
-def recorded(night, name):
-    """What a run is known to have read."""
-
-    async def find(app):
-        row = await app.journal.find(name)
-        return await reads_of(app.journal, app.blobs, row.id)
-
-    return [read for read in night.ask(find) if read.declared != "harmless"]
-
-
-def one_step(night_contract, function):
-    """A job with one step, which calls `function` with the contract's names."""
-    load = step(name="load")(function)
-
-    @job
-    async def main(contract: night_contract) -> int:
-        await load(list(contract.names))
-        return contract.n
-
-    return main
 
 
 def test_a_file_is_read_by_its_step(reads, night_contract, tmp_path):

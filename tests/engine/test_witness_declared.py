@@ -1,21 +1,15 @@
 """What contracts and settings declare is no finding; what is not kept is not kept."""
 
-from hashlib import sha256
 from pathlib import Path
 from typing import Literal
 
 import pytest
+from read_on_record import digest, one_step, recorded
 
 from nightproof import Contract, Dataset, job, step
 from nightproof.model.states import RunStatus
-from nightproof.provenance.witness import reads_of
 
 pytestmark = pytest.mark.sqlite_only
-
-
-def digest(data: bytes) -> str:
-    """The digest of a content."""
-    return "sha256:" + sha256(data).hexdigest()
 
 
 @pytest.fixture
@@ -28,28 +22,6 @@ def reads(night):
         return {read.name: read for read in recorded(night, outcome.name)}
 
     return run
-
-
-def recorded(night, name):
-    """What a run is known to have read."""
-
-    async def find(app):
-        row = await app.journal.find(name)
-        return await reads_of(app.journal, app.blobs, row.id)
-
-    return [read for read in night.ask(find) if read.declared != "harmless"]
-
-
-def one_step(night_contract, function):
-    """A job with one step, which calls `function` with the contract's names."""
-    load = step(name="load")(function)
-
-    @job
-    async def main(contract: night_contract) -> int:
-        await load(list(contract.names))
-        return contract.n
-
-    return main
 
 
 class Fed(Contract):

@@ -3,32 +3,15 @@
 import json
 import os
 import socket
-from hashlib import sha256
 
 import pytest
+from read_on_record import digest, one_step
 
-from nightproof import job, step
+from nightproof import job
 from nightproof.errors import StepFailed, UndeclaredRead
 from nightproof.model.states import RunStatus
 
 pytestmark = pytest.mark.sqlite_only
-
-
-def digest(data: bytes) -> str:
-    """The digest of a content."""
-    return "sha256:" + sha256(data).hexdigest()
-
-
-def one_step(night_contract, function):
-    """A job with one step, which calls `function` with the contract's names."""
-    load = step(name="load")(function)
-
-    @job
-    async def main(contract: night_contract) -> int:
-        await load(list(contract.names))
-        return contract.n
-
-    return main
 
 
 def test_strict_refuses_an_undeclared_read_when_it_happens(night, night_contract, tmp_path):

@@ -4,52 +4,13 @@ import asyncio
 
 import psycopg
 import pytest
+from postgres_acts import ELSEWHERE, WANT, begin, entry, raw, use
 
 from nightproof.errors import StoreError
 from nightproof.journal.lease import Possession, possession
-from nightproof.journal.records import Entry, LaneBatch, Owner, RunFilter, Wanted, checksum
+from nightproof.journal.records import LaneBatch, RunFilter
 from nightproof.model import clock
-from nightproof.model.identity import ProcessIdentity
 from nightproof.stores.postgres import PostgresJournal, beating
-
-ELSEWHERE = Owner(ProcessIdentity("other/boot/ns", 7, 1), 1, 30_000)
-WANT = Wanted("main", "sha256:1", b"{}")
-
-
-def entry(run, seq, output=b"1"):
-    """A result."""
-    fp = b"%016d" % seq
-    return Entry(run, seq, 1, 7, fp, 10**12, 5, b"[1]", output, None, checksum(fp, output, None))
-
-
-def raw(url, sql, *values):
-    """What a statement returns, run in the journal's schema by somebody else."""
-    schema = url.rpartition("schema=")[2]
-    with psycopg.connect(
-        url.partition("?")[0], autocommit=True, options=f"-c search_path={schema}"
-    ) as connection:
-        cursor = connection.execute(sql, values)
-        return cursor.fetchall() if cursor.description else []
-
-
-def use(url, act):
-    """What `act` returns of a journal at the URL."""
-
-    async def main():
-        journal = PostgresJournal(url)
-        try:
-            return await act(journal)
-        finally:
-            await journal.close()
-
-    return asyncio.run(main())
-
-
-async def begin(journal, owner=ELSEWHERE):
-    """A run and its token."""
-    row = (await journal.claim(WANT, owner)).run
-    return row.id, row.token
-
 
 # who owns a run
 
